@@ -61,13 +61,13 @@ pub struct Dependencies {
 
 impl Dependencies {
     /// Opens the embedded adapters, with all data in one folder.
-    pub async fn embedded(data: &Path, locked: bool) -> Result<Self, Failure> {
+    pub async fn embedded(config: &Config, data: &Path, locked: bool) -> Result<Self, Failure> {
         for folder in [data, &data.join("artifacts"), &data.join("remembered")] {
             make_folder(folder)?;
         }
         let view_cache: Arc<dyn ViewCache> =
             Arc::new(PersistentViewCache::open(data.join("remembered")));
-        let (cache, registry) = cached(&view_cache, Vec::new())?;
+        let (cache, registry) = cached(config, &view_cache, Vec::new())?;
         let store = SqliteStore::open(&data.join("spool.db")).await?;
         if locked {
             store.end_leases().await?;
@@ -97,7 +97,7 @@ impl Dependencies {
         let (store, broker, redis) = (store(config).await?, broker(config, name)?, redis(config)?);
         let pools: Vec<Arc<dyn Pooled>> = vec![store.clone(), broker.clone(), redis.clone()];
         let view_cache: Arc<dyn ViewCache> = redis;
-        let (cache, registry) = cached(&view_cache, pools)?;
+        let (cache, registry) = cached(config, &view_cache, pools)?;
         Ok(Self {
             store,
             broker,
@@ -160,6 +160,8 @@ impl Dependencies {
             public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             max_backlog: max_backlog(config)?,
             quarantine_after: config.quarantine_after,
+            compression_level: compression_level(config)?,
+            compression_bytes: config.compression_bytes,
             keep_jobs: days(config.keep_jobs_days),
             keep_memos: days(config.keep_memos_days),
             keep_artifacts: Duration::from_secs(
@@ -231,11 +233,12 @@ pub fn files(config: &Config) -> Result<Arc<dyn Artifacts>, Failure> {
 /// Builds the cache over a view cache, and a registry that shows the cache and the connection
 /// pools.
 fn cached(
+    config: &Config,
     view_cache: &Arc<dyn ViewCache>,
     pools: Vec<Arc<dyn Pooled>>,
 ) -> Result<(Cache, Registry), Failure> {
-    let (cache, registry) =
-        (Cache::new(view_cache.clone(), Arc::new(SystemClock)), Registry::new());
+    let cache = Cache::with(view_cache.clone(), Arc::new(SystemClock), config.cache.clone());
+    let registry = Registry::new();
     CacheMetrics::register(&registry, cache.clone(), pools).map_err(metric_error)?;
     Ok((cache, registry))
 }
@@ -254,6 +257,16 @@ fn max_backlog(config: &Config) -> Result<u64, Failure> {
         ))),
         Some(bound) => Ok(bound),
         None => Ok(u64::MAX),
+    }
+}
+
+/// Returns the level of compression, which gzip and zstd both know.
+fn compression_level(config: &Config) -> Result<u8, Failure> {
+    match config.compression_level {
+        level @ 0..=9 => Ok(level),
+        level => Err(Failure::Configuration(format!(
+            "compression_level = {level} is too much: give 1 (fastest) to 9, or 0 for none"
+        ))),
     }
 }
 

@@ -62,17 +62,17 @@ impl CacheMetrics {
                 raise(&series.misses, &[level, namespace], reads.misses);
             }
             let events = [
-                ("made", usage.computed),
+                ("computed", usage.computed),
                 ("failed", usage.failed),
                 ("waited", usage.waited),
                 ("stale", usage.stale),
-                ("l2_fault", usage.shared_errors),
+                ("l2_error", usage.shared_errors),
             ];
             for (event, count) in events {
                 raise(&series.events, &[namespace, event], count);
             }
-            set(&series.entries, &[namespace], usage.entries);
-            set(&series.bytes, &[namespace], usage.bytes);
+            set(&series.entries, &[namespace], usage.held.entries);
+            set(&series.bytes, &[namespace], usage.held.bytes);
         }
         for (kind, memos) in self.cache.memo_hits().by_kind() {
             raise(&series.hits, &["l3", kind], memos.hits);
@@ -104,8 +104,8 @@ impl Series {
             misses: counter("spool_cache_misses_total", "Reads of a cache that did not.", &cache)?,
             events: counter(
                 "spool_cache_events_total",
-                "Values made, computations failed, reads that waited for another's or got a stale \
-                 value, reads that failed in L2.",
+                "Values computed, computations failed, reads that waited for another's or got a \
+                 stale value, reads that failed in L2.",
                 &["namespace", "event"],
             )?,
             entries: gauge("spool_cache_entries", "Values in L1.", &["namespace"])?,

@@ -45,7 +45,7 @@ fn an_answer_without_its_memo_is_not_paid_for_again_until_it_is_cleared() {
     );
     assert!(dev.metric("spool_cache_hits_total{level=\"l1\",namespace=\"text\"}") >= Some(1.0));
     let report = dev.api.get("/v1/admin/cache").body;
-    assert_eq!(report["namespaces"][0]["made"], json!(1), "{report}");
+    assert_eq!(report["namespaces"][0]["computed"], json!(1), "{report}");
 
     let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let cleared = http

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::namespace::Namespace;
+use super::{local::LocalUsage, namespace::Namespace};
 
 /// Counters of one namespace in this process.
 #[derive(Debug, Default)]
@@ -23,16 +23,14 @@ pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// The size of a namespace, and counts of its reads in this process since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The contents of a namespace, and counts of its reads in this process since it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceUsage {
     pub namespace: Namespace,
     /// Reads of L1, in process.
     pub local: HitCounts,
-    /// Values in L1.
-    pub entries: u64,
-    /// Bytes in L1.
-    pub bytes: u64,
+    /// The contents of L1.
+    pub held: LocalUsage,
     /// Reads of L2, on the view cache.
     pub shared: HitCounts,
     /// Reads that the view cache did not answer.
@@ -54,6 +52,15 @@ pub struct HitCounts {
     pub misses: u64,
 }
 
+impl std::iter::Sum for HitCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, counts| Self {
+            hits: sum.hits + counts.hits,
+            misses: sum.misses + counts.misses,
+        })
+    }
+}
+
 impl HitCounts {
     /// Share of hits among all reads; none before the first read.
     pub fn rate(self) -> Option<f64> {
@@ -63,7 +70,7 @@ impl HitCounts {
 }
 
 impl NamespaceCounters {
-    pub fn usage(&self, namespace: Namespace, (entries, bytes): (u64, u64)) -> NamespaceUsage {
+    pub fn usage(&self, namespace: Namespace, held: LocalUsage) -> NamespaceUsage {
         let read = |counter: &AtomicU64| counter.load(Relaxed);
         let level = |hits: &AtomicU64, misses: &AtomicU64| HitCounts {
             hits: read(hits),
@@ -72,8 +79,7 @@ impl NamespaceCounters {
         NamespaceUsage {
             namespace,
             local: level(&self.local_hits, &self.local_misses),
-            entries,
-            bytes,
+            held,
             shared: level(&self.shared_hits, &self.shared_misses),
             shared_errors: read(&self.shared_errors),
             stale: read(&self.stale),

@@ -5,14 +5,15 @@ use bytes::Bytes;
 use super::{key::Tag, namespace::Lifetime};
 
 /// Version of the stored form. An entry of another version counts as missing.
-const VERSION: u8 = 1;
-/// Bytes of version, two times and the number of generations.
-const HEAD: usize = 1 + 8 + 8 + 1;
+const VERSION: u8 = 2;
+/// Bytes of version, three times and the number of generations.
+const HEAD: usize = 1 + 3 * 8 + 1;
 
 /// A cached value. Times are milliseconds since 1970, by the clock of the process that computed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub value: Bytes,
+    pub computed_at: i64,
     pub fresh_until: i64,
     pub expires_at: i64,
     /// In the order of the key's tags.
@@ -42,7 +43,7 @@ impl Entry {
         };
         let fresh_until = later(now, lifetime.fresh);
         let expires_at = later(fresh_until, lifetime.stale);
-        Self { value, fresh_until, expires_at, generations, tags }
+        Self { value, computed_at: now, fresh_until, expires_at, generations, tags }
     }
 
     /// Freshness at `now`. An entry is expired too if one of its tags was cleared since it was
@@ -58,8 +59,9 @@ impl Entry {
     pub fn write(&self) -> Bytes {
         let mut bytes = Vec::with_capacity(HEAD + 8 * self.generations.len() + self.value.len());
         bytes.push(VERSION);
-        bytes.extend(self.fresh_until.to_be_bytes());
-        bytes.extend(self.expires_at.to_be_bytes());
+        for time in [self.computed_at, self.fresh_until, self.expires_at] {
+            bytes.extend(time.to_be_bytes());
+        }
         bytes.push(u8::try_from(self.generations.len()).unwrap_or(u8::MAX));
         self.generations.iter().for_each(|generation| bytes.extend(generation.to_be_bytes()));
         bytes.extend(&self.value);
@@ -78,8 +80,9 @@ impl Entry {
         let start = HEAD + 8 * count;
         Some(Self {
             value: (bytes.len() >= start).then(|| bytes.slice(start..))?,
-            fresh_until: i64::from_be_bytes(number(1)?),
-            expires_at: i64::from_be_bytes(number(9)?),
+            computed_at: i64::from_be_bytes(number(1)?),
+            fresh_until: i64::from_be_bytes(number(9)?),
+            expires_at: i64::from_be_bytes(number(17)?),
             generations: generations?,
             tags: tags.to_vec(),
         })

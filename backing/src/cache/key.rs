@@ -4,6 +4,12 @@ use common::id::Digest;
 
 use super::namespace::Namespace;
 
+/// Groups of tags. A pattern may stand for all tags of one.
+const GROUPS: [&str; 3] = ["kind", "provider", HOST];
+const HOST: &str = "host";
+/// Most labels of a pattern's domain, so that a host name decides a bounded number of tags.
+const MAX_LABELS: usize = 4;
+
 /// A name under which many values are cleared together: `namespace:text`, `provider:openai`,
 /// `kind:script`, `host:example.com`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +21,34 @@ impl Tag {
         Self(text.into())
     }
 
+    /// The tag that an operator names, exactly or by a pattern: `*` for every value, `provider:*`
+    /// for every tag of a group, `host:*.example.com` for the hosts of a domain. `None` for any
+    /// other pattern.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_known = match text.split_once('*') {
+            None | Some(("", "")) => true,
+            Some((group, "")) => {
+                group.strip_suffix(':').is_some_and(|group| GROUPS.contains(&group))
+            }
+            Some(("host:", domain)) => domain.strip_prefix('.').is_some_and(is_pattern_domain),
+            Some(_) => false,
+        };
+        is_known.then(|| Self::new(text))
+    }
+
+    /// The tag of every value.
+    fn any() -> Self {
+        Self::new("*")
+    }
+
+    /// The patterns that this tag of `group` matches, but for that of every value.
+    fn patterns(group: &str, name: &str) -> Vec<Self> {
+        let domains = name.match_indices('.').map(|(at, _)| &name[at + 1..]);
+        let domains = domains.filter(|domain| group == HOST && is_pattern_domain(domain));
+        let domains = domains.map(|domain| Self::new(format!("{group}:*.{domain}")));
+        std::iter::once(Self::new(format!("{group}:*"))).chain(domains).collect()
+    }
+
     /// The tag of all values of a namespace.
     pub fn of(namespace: Namespace) -> Self {
         Self(format!("namespace:{}", namespace.as_str()))
@@ -24,6 +58,11 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns whether a pattern may name this domain.
+fn is_pattern_domain(domain: &str) -> bool {
+    !domain.is_empty() && !domain.contains('*') && domain.split('.').count() <= MAX_LABELS
 }
 
 /// The key of one value.
@@ -47,13 +86,19 @@ impl CacheKey {
         Self {
             namespace,
             hash: Digest(*hasher.finalize().as_bytes()),
-            tags: vec![Tag::of(namespace)],
+            tags: vec![Tag::any(), Tag::of(namespace)],
         }
     }
 
-    /// Adds the tag `group:name`.
+    /// Adds the tag `group:name`, and the patterns that match it: a pattern is cleared by one
+    /// write, as a tag is, since it is one of the value's tags.
     pub fn tagged(mut self, group: &str, name: &str) -> Self {
-        self.tags.push(Tag::new(format!("{group}:{name}")));
+        let tag = Tag::new(format!("{group}:{name}"));
+        for tag in std::iter::once(tag).chain(Tag::patterns(group, name)) {
+            if !self.tags.contains(&tag) {
+                self.tags.push(tag);
+            }
+        }
         self
     }
 
@@ -82,5 +127,37 @@ mod tests {
             assert!(keys.iter().skip(index + 1).all(|other| other != one), "{index}");
         }
         assert_eq!(key(Namespace::Text, &["a", "b"]), keys[0]);
+    }
+
+    #[test]
+    fn a_value_has_the_patterns_that_match_its_tags_and_each_is_read_back() {
+        let key = CacheKey::new(Namespace::Media, [])
+            .tagged("kind", "probe")
+            .tagged("host", "a.b.c.d.example.com");
+        let tags: Vec<&str> = key.tags.iter().map(Tag::as_str).collect();
+        let expected = [
+            "*",
+            "namespace:media",
+            "kind:probe",
+            "kind:*",
+            "host:a.b.c.d.example.com",
+            "host:*",
+            "host:*.c.d.example.com",
+            "host:*.d.example.com",
+            "host:*.example.com",
+            "host:*.com",
+        ];
+        assert_eq!(tags, expected);
+        for tag in &key.tags {
+            assert_eq!(Tag::parse(tag.as_str()).as_ref(), Some(tag));
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_value_can_have_is_refused() {
+        let patterns =
+            ["prov*", "*:openai", "**", "sort:*", "host:*", "host:*example.com", "host:*.*.com"];
+        let refused = patterns.map(|pattern| Tag::parse(pattern).is_none());
+        assert_eq!(refused, [true, true, true, true, false, true, true]);
     }
 }

@@ -17,6 +17,7 @@ use super::{
     key::CacheKey,
     local::LocalValues,
     namespace::Namespace,
+    settings::CacheSettings,
     single_flight::{FlightLock, Flights},
     value::{CachedValue, ComputeError},
 };
@@ -28,6 +29,7 @@ const REFRESH_AGAIN_MS: i64 = 5_000;
 
 /// L1, L2, and the computations under way.
 pub(super) struct Levels {
+    pub settings: CacheSettings,
     pub local: LocalValues,
     pub view_cache: Arc<dyn ViewCache>,
     clock: Arc<dyn Clock>,
@@ -87,9 +89,14 @@ impl Drop for RefreshPermit {
 }
 
 impl Levels {
-    pub fn new(view_cache: Arc<dyn ViewCache>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        view_cache: Arc<dyn ViewCache>,
+        clock: Arc<dyn Clock>,
+        settings: CacheSettings,
+    ) -> Self {
         Self {
-            local: LocalValues::new(),
+            local: LocalValues::new(&settings),
+            settings,
             generations: Generations::new(Arc::clone(&view_cache)),
             view_cache,
             clock,
@@ -105,7 +112,7 @@ impl Levels {
     }
 
     pub fn usage(&self, namespace: Namespace) -> NamespaceUsage {
-        self.counters[namespace.index()].usage(namespace, self.local.size(namespace))
+        self.counters[namespace.index()].usage(namespace, self.local.usage(namespace))
     }
 
     pub fn count_stale(&self, key: &CacheKey) {
@@ -143,10 +150,10 @@ impl Levels {
     }
 
     async fn read_local_uncounted(&self, key: &CacheKey, generations: &[u64]) -> CacheLookup {
-        let Some(entry) = self.local.get(key.namespace, &key.hash).await else {
+        let Some(held) = self.local.get(key.namespace, &key.hash).await else {
             return CacheLookup::Missing;
         };
-        let found = self.lookup(&entry, generations);
+        let found = self.lookup(&held.entry, generations);
         if matches!(found, CacheLookup::Missing) {
             self.local.forget(key.namespace, &key.hash).await;
         }
@@ -155,6 +162,9 @@ impl Levels {
 
     /// Reads L2; a value found there is kept in L1. An error of the view cache is a miss.
     pub async fn read_shared(&self, key: &CacheKey, generations: &[u64]) -> CacheLookup {
+        if !self.settings.of(key.namespace).enabled {
+            return CacheLookup::Missing;
+        }
         let counters = self.counters(key);
         let held = match self.view_cache.cached(&key.shared_key()).await {
             Ok(held) => held,
@@ -225,16 +235,17 @@ impl Levels {
     /// a refresh that just failed. Never past its expiry.
     pub async fn postpone_refresh(&self, key: &CacheKey, stale: Bytes, generations: Vec<u64>) {
         let held = self.local.get(key.namespace, &key.hash).await;
-        if let Some(held) = held.filter(|held| held.value == stale) {
-            let fresh_until = (self.now() + REFRESH_AGAIN_MS).min(held.expires_at);
-            let entry = Entry { fresh_until, generations, ..Entry::clone(&held) };
+        if let Some(held) = held.filter(|held| held.entry.value == stale) {
+            let fresh_until = (self.now() + REFRESH_AGAIN_MS).min(held.entry.expires_at);
+            let entry = Entry { fresh_until, generations, ..held.entry.clone() };
             self.local.put(key.namespace, key.hash, entry).await;
         }
     }
 
     /// Keeps a value in L1, and in L2 in the background.
     pub async fn keep(&self, key: &CacheKey, computed: CachedValue, generations: Vec<u64>) {
-        let lifetime = computed.lifetime.within(key.namespace.lifetime());
+        let longest = self.settings.of(key.namespace).lifetime(key.namespace);
+        let lifetime = computed.lifetime.within(longest);
         let ttl = lifetime.fresh + lifetime.stale;
         if ttl == Duration::ZERO {
             return;

@@ -1,40 +1,87 @@
 //! L1: often read values in this process.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use common::id::Digest;
 use moka::future::Cache as Moka;
 
-use super::{entry::Entry, key::Tag, namespace::Namespace};
+use super::{
+    entry::Entry,
+    key::Tag,
+    namespace::Namespace,
+    settings::{CacheSettings, NamespaceSettings},
+};
 
-/// Most values of a namespace.
-const ENTRIES: u64 = 1_000;
-/// Most bytes of a value. Larger ones are in L2 only, so a namespace takes 64 MB at most.
+/// Most bytes of a value. Larger ones are in L2 only.
 pub(super) const MAX_VALUE: usize = 64 * 1024;
+/// Approximate bytes that a value takes besides its own: its key, times and tags.
+const OVERHEAD: u64 = 512;
+/// Number of the most read entries that are reported of each namespace.
+const REPORTED: usize = 5;
 
 /// The values of each namespace. moka evicts by its own policy, which keeps values that are read
 /// often and withstands a scan of cold keys. Expiry is not moka's, so that it follows the given
 /// clock and the times stored in L2.
 pub(super) struct LocalValues {
-    by_namespace: [Moka<Digest, Arc<Entry>>; Namespace::ALL.len()],
+    by_namespace: [Moka<Digest, Arc<LocalEntry>>; Namespace::ALL.len()],
+}
+
+/// An entry, and how often this process read it.
+pub(super) struct LocalEntry {
+    pub entry: Entry,
+    hits: AtomicU64,
+}
+
+/// The contents of a namespace in L1.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LocalUsage {
+    pub entries: u64,
+    /// Bytes of the values alone.
+    pub bytes: u64,
+    /// When the oldest entry was computed, in milliseconds since 1970.
+    pub oldest: Option<i64>,
+    /// When the newest entry was computed, in milliseconds since 1970.
+    pub newest: Option<i64>,
+    /// The entries that were read most often, first the one read most.
+    pub most_read: Vec<EntryUsage>,
+}
+
+/// One entry of L1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryUsage {
+    /// The hash that is its key.
+    pub key: Digest,
+    /// Tags that clear it.
+    pub tags: Vec<Tag>,
+    pub bytes: u64,
+    /// When it was computed, in milliseconds since 1970.
+    pub computed_at: i64,
+    /// Reads of it in this process.
+    pub hits: u64,
 }
 
 impl LocalValues {
-    pub fn new() -> Self {
+    pub fn new(settings: &CacheSettings) -> Self {
         Self {
-            by_namespace: Namespace::ALL.map(|namespace| {
-                Moka::builder().name(namespace.as_str()).max_capacity(ENTRIES).build()
-            }),
+            by_namespace: Namespace::ALL
+                .map(|namespace| bounded(namespace, settings.of(namespace))),
         }
     }
 
-    pub async fn get(&self, namespace: Namespace, key: &Digest) -> Option<Arc<Entry>> {
-        self.by_namespace[namespace.index()].get(key).await
+    /// Reads an entry and counts the read.
+    pub async fn get(&self, namespace: Namespace, key: &Digest) -> Option<Arc<LocalEntry>> {
+        let found = self.by_namespace[namespace.index()].get(key).await?;
+        found.hits.fetch_add(1, Relaxed);
+        Some(found)
     }
 
     pub async fn put(&self, namespace: Namespace, key: Digest, entry: Entry) {
         if entry.value.len() <= MAX_VALUE {
-            self.by_namespace[namespace.index()].insert(key, Arc::new(entry)).await;
+            let entry = Arc::new(LocalEntry { entry, hits: AtomicU64::new(0) });
+            self.by_namespace[namespace.index()].insert(key, entry).await;
         } else {
             // A value that is there is older.
             self.forget(namespace, &key).await;
@@ -49,7 +96,7 @@ impl LocalValues {
     pub async fn clear(&self, tag: &Tag) -> u64 {
         let mut cleared = 0;
         for values in &self.by_namespace {
-            let tagged = values.iter().filter(|(_, entry)| entry.tags.contains(tag));
+            let tagged = values.iter().filter(|(_, held)| held.entry.tags.contains(tag));
             let keys: Vec<Digest> = tagged.map(|(key, _)| *key).collect();
             for key in keys {
                 values.invalidate(&key).await;
@@ -59,11 +106,51 @@ impl LocalValues {
         cleared
     }
 
-    /// Number of values of a namespace, and their bytes. Counted one by one, as there are few.
-    pub fn size(&self, namespace: Namespace) -> (u64, u64) {
-        let entries = self.by_namespace[namespace.index()].iter();
-        entries.fold((0, 0), |(count, bytes), (_, entry)| {
-            (count + 1, bytes + entry.value.len() as u64)
-        })
+    /// Evicts what is beyond the bounds now, and not some writes later.
+    pub async fn evict(&self) {
+        for values in &self.by_namespace {
+            values.run_pending_tasks().await;
+        }
     }
+
+    /// The contents of a namespace. Counted one by one, as they are few.
+    pub fn usage(&self, namespace: Namespace) -> LocalUsage {
+        let values = self.by_namespace[namespace.index()].iter();
+        let mut entries: Vec<EntryUsage> = values.map(|(key, held)| held.usage(*key)).collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.hits));
+        LocalUsage {
+            entries: entries.len() as u64,
+            bytes: entries.iter().map(|entry| entry.bytes).sum(),
+            oldest: entries.iter().map(|entry| entry.computed_at).min(),
+            newest: entries.iter().map(|entry| entry.computed_at).max(),
+            most_read: entries.into_iter().take(REPORTED).collect(),
+        }
+    }
+}
+
+impl LocalEntry {
+    fn usage(&self, key: Digest) -> EntryUsage {
+        EntryUsage {
+            key,
+            tags: self.entry.tags.clone(),
+            bytes: self.entry.value.len() as u64,
+            computed_at: self.entry.computed_at,
+            hits: self.hits.load(Relaxed),
+        }
+    }
+}
+
+/// Builds the cache of a namespace. moka has one bound: each value counts as the bytes that it
+/// takes, or as an equal share of all bytes if that is more, so that both bounds hold.
+fn bounded(namespace: Namespace, settings: &NamespaceSettings) -> Moka<Digest, Arc<LocalEntry>> {
+    let share = settings.bytes.checked_div(settings.entries);
+    let weight = move |_: &Digest, held: &Arc<LocalEntry>| {
+        let bytes = held.entry.value.len() as u64 + OVERHEAD;
+        u32::try_from(bytes.max(share.unwrap_or_default())).unwrap_or(u32::MAX)
+    };
+    Moka::builder()
+        .name(namespace.as_str())
+        .max_capacity(share.map_or(0, |_| settings.bytes))
+        .weigher(weight)
+        .build()
 }

@@ -16,6 +16,7 @@ mod levels;
 mod local;
 mod memo_hits;
 mod namespace;
+mod settings;
 mod single_flight;
 mod value;
 
@@ -31,8 +32,10 @@ use common::port::{
 pub use counts::{HitCounts, NamespaceUsage};
 pub use generations::CLEARED_WITHIN;
 pub use key::{CacheKey, Tag};
+pub use local::{EntryUsage, LocalUsage};
 pub use memo_hits::MemoHits;
 pub use namespace::{Lifetime, Namespace};
+pub use settings::{CacheSettings, NamespaceSettings};
 pub use value::{CachedValue, ComputeError};
 
 use self::levels::{CacheLookup, Levels, RefreshPermit};
@@ -45,9 +48,19 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty L1 over the values on the view cache.
+    /// An empty L1 over the values on the view cache, with the default settings.
     pub fn new(view_cache: Arc<dyn ViewCache>, clock: Arc<dyn Clock>) -> Self {
-        Self { levels: Arc::new(Levels::new(view_cache, clock)), memo_hits: Arc::default() }
+        Self::with(view_cache, clock, CacheSettings::default())
+    }
+
+    /// As [`Self::new`], with these settings.
+    pub fn with(
+        view_cache: Arc<dyn ViewCache>,
+        clock: Arc<dyn Clock>,
+        settings: CacheSettings,
+    ) -> Self {
+        let levels = Arc::new(Levels::new(view_cache, clock, settings));
+        Self { levels, memo_hits: Arc::default() }
     }
 
     /// Returns the value if a level has it fresh.
@@ -147,9 +160,14 @@ impl Cache {
         written.map(|()| cleared)
     }
 
-    /// Size and read counts of each namespace in this process.
+    /// Contents and read counts of each namespace in this process.
     pub fn usage(&self) -> Vec<NamespaceUsage> {
         Namespace::ALL.into_iter().map(|namespace| self.levels.usage(namespace)).collect()
+    }
+
+    /// The settings of its namespaces.
+    pub fn settings(&self) -> &CacheSettings {
+        &self.levels.settings
     }
 
     /// Counts of memo hits, the level above these two.
@@ -165,11 +183,12 @@ impl Cache {
         self.levels.view_cache.usage().await
     }
 
-    /// Waits for all background work: writes to the view cache, and refreshes.
+    /// Waits for all background work: writes to the view cache, refreshes and evictions.
     pub async fn flush(&self) {
         self.levels.background.close();
         self.levels.background.wait().await;
         self.levels.background.reopen();
+        self.levels.local.evict().await;
     }
 
     /// Starts a refresh unless one is under way, and returns the stale value.

@@ -5,8 +5,10 @@
 //! as a missing value.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
     time::Duration,
 };
 
@@ -31,18 +33,32 @@ use crate::clock::SystemClock;
 pub struct PersistentViewCache {
     view_cache: LocalViewCache,
     folder: PathBuf,
+    /// Ends the sweeps when it is dropped.
+    _sweeping: mpsc::Sender<()>,
 }
 
 /// Bytes before the value.
 const HEADER: usize = 8;
+/// Time between two sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 impl PersistentViewCache {
     /// A view cache over this folder, which is created when it is first written to. Expired files
-    /// are removed in the background.
+    /// are removed in the background, now and every ten minutes.
     pub fn open(folder: PathBuf) -> Self {
+        Self::swept_every(SWEEP_EVERY, folder)
+    }
+
+    fn swept_every(time: Duration, folder: PathBuf) -> Self {
+        let (sweeping, dropped) = mpsc::channel();
         let to_sweep = folder.clone();
-        std::thread::spawn(move || remove_expired(&to_sweep));
-        Self { view_cache: LocalViewCache::new(), folder }
+        std::thread::spawn(move || {
+            remove_expired(&to_sweep);
+            while dropped.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                remove_expired(&to_sweep);
+            }
+        });
+        Self { view_cache: LocalViewCache::new(), folder, _sweeping: sweeping }
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -106,6 +122,13 @@ fn is_valid(file: &[u8]) -> bool {
     header.is_some_and(|header| u64::from_le_bytes(header) > now())
 }
 
+/// Reads the first bytes of a file, fewer if it is shorter than a header.
+fn read_header(path: &Path) -> io::Result<Vec<u8>> {
+    let mut header = Vec::with_capacity(HEADER);
+    File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
+    Ok(header)
+}
+
 /// Writes a file under another name and renames it, so that it is there whole or not at all.
 fn write(path: &Path, file: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
@@ -122,7 +145,7 @@ fn remove_expired(folder: &Path) {
         Some(_) => fs::metadata(path)
             .and_then(|meta| meta.modified())
             .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_secs(3600))),
-        None => fs::read(path).is_ok_and(|file| !is_valid(&file)),
+        None => read_header(path).is_ok_and(|header| !is_valid(&header)),
     };
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_old(&entry.path()) {
@@ -154,5 +177,23 @@ mod tests {
         assert_eq!(second.cached("old").await.expect("an answer"), None);
         fs::write(second.path("a/b"), b"cut").expect("written");
         assert_eq!(view_cache().cached("a/b").await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn expired_files_are_removed_while_the_process_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let view_cache =
+            PersistentViewCache::swept_every(Duration::from_millis(5), folder.path().into());
+        let value = Bytes::from_static(b"held");
+        view_cache.cache("kept", value.clone(), Duration::from_secs(60)).await.expect("kept");
+        for key in ["old", "older"] {
+            view_cache.cache(key, value.clone(), Duration::ZERO).await.expect("kept");
+            let until = std::time::Instant::now() + Duration::from_secs(30);
+            while view_cache.path(key).exists() {
+                assert!(std::time::Instant::now() < until, "{key} is not removed");
+                std::thread::yield_now();
+            }
+        }
+        assert!(view_cache.path("kept").exists());
     }
 }

@@ -30,9 +30,11 @@ pub enum CacheAction {
     },
     /// Clears values by tag or namespace, in every process within a second.
     #[command(after_help = "Examples:\n  spool cache clear --tag provider:openai\n  \
+                      spool cache clear --tag 'host:*.example.com'\n  \
                       spool cache clear --namespace metadata")]
     Clear {
-        /// A tag, such as `provider:openai`, `kind:script` or `host:example.com`.
+        /// A tag, such as `provider:openai`, `kind:script` or `host:example.com`; or a pattern:
+        /// `*`, `provider:*`, `kind:*`, `host:*`, `host:*.example.com`.
         #[arg(long, value_name = "TAG", required_unless_present = "namespace")]
         tag: Option<String>,
         /// `text`, `media`, `metadata` or `outside`.
@@ -79,6 +81,8 @@ async fn stats(client: &Client, json: bool) -> CommandResult {
         "{:<12} {:<6} {:>10} {:>10} {:>7} {:>9} {:>12}",
         "namespace", "level", "hits", "misses", "rate", "entries", "bytes"
     ))?;
+    row("(total)", "l1", &report["total"]["l1"], &report["total"])?;
+    row("(total)", "l2", &report["total"]["l2"], &Value::Null)?;
     for namespace in report["namespaces"].as_array().into_iter().flatten() {
         let name = namespace["namespace"].as_str().unwrap_or_default();
         row(name, "l1", &namespace["l1"], namespace)?;

@@ -40,7 +40,7 @@ pub async fn run(options: Dev, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let _lock = lock(&options.data)?;
     let listener = listen(options.listen).await?;
-    let opening = Dependencies::embedded(&options.data, true);
+    let opening = Dependencies::embedded(&config, &options.data, true);
     let Some(dependencies) = stop.run_until_cancelled(opening).await.transpose()? else {
         return Ok(());
     };

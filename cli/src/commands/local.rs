@@ -63,8 +63,9 @@ pub async fn with_client<T>(
 ) -> Result<T, Failure> {
     let stop = signals::stop_on_signals()?;
     let cache = options.cache.clone().map_or_else(cache_folder, Ok)?;
-    let opening = stop.run_until_cancelled(Dependencies::embedded(&cache, false)).await;
-    let dependencies = opening.unwrap_or(Err(Failure::Interrupted))?;
+    let opening = Dependencies::embedded(config, &cache, false);
+    let opened = stop.run_until_cancelled(opening).await;
+    let dependencies = opened.unwrap_or(Err(Failure::Interrupted))?;
     let catalog = catalog(false, config);
     let scratch = || Ok(cache.join("scratch"));
     let settings = worker_settings(config, slots(options), &allowed(file, options), scratch)?;

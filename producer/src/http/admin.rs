@@ -37,19 +37,27 @@ pub struct Cleared {
     entries: u64,
 }
 
+/// Patterns that values can be cleared by.
+const PATTERNS: &str = "a tag, or one of the patterns `*`, `kind:*`, `provider:*`, `host:*` and \
+                        `host:*.example.com` (a domain of four labels at most)";
+
 /// Clears values by tag or namespace, in every process within a second.
 #[utoipa::path(
     delete, path = "/v1/admin/cache", operation_id = "clearCache", tag = "operation",
     params(
         ("tag" = Option<String>, Query, description = "Such as `provider:openai`, `kind:script`, \
-            `host:example.com`."),
+            `host:example.com`; or a pattern: `*`, `kind:*`, `provider:*`, `host:*`, \
+            `host:*.example.com`."),
         ("namespace" = Option<String>, Query, description = "`text`, `media`, `metadata` or \
             `outside`."),
     ),
     responses((status = 200, body = Cleared), ClearAnswers)
 )]
 pub async fn clear(State(api): State<Arc<Api>>, params: Params) -> Result<Response, Problem> {
-    let mut tags: Vec<Tag> = params.word("tag")?.map(Tag::new).into_iter().collect();
+    let mut tags = Vec::new();
+    if let Some(text) = params.word("tag")? {
+        tags.push(Tag::parse(&text).ok_or_else(|| refused("tag", &text, PATTERNS))?);
+    }
     if let Some(name) = params.word("namespace")? {
         let namespace =
             Namespace::parse(&name).ok_or_else(|| refused("namespace", &name, &namespaces()))?;

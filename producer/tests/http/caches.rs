@@ -40,6 +40,17 @@ async fn the_report_counts_by_level_and_namespace_and_does_without_the_view_cach
         (&text["l2"]["misses"], &text["entries"], &text["bytes"]),
         (&json!(1), &json!(1), &json!(5))
     );
+    let total = &report["total"];
+    assert_eq!((&total["l1"]["hits"], &total["l1"]["misses"]), (&json!(3), &json!(1)));
+    assert_eq!(
+        (&total["rate"], &total["entries"], &total["bytes"]),
+        (&json!(0.75), &json!(1), &json!(5))
+    );
+    assert_eq!((&text["enabled"], &text["entriesLimit"]), (&json!(true), &json!(1_000)));
+    assert_eq!((&text["oldestAt"], text["oldestAt"].is_string()), (&text["newestAt"], true));
+    let most_read = &text["mostRead"][0];
+    assert_eq!((&most_read["hits"], &most_read["bytes"]), (&json!(3), &json!(5)));
+    assert!(most_read["tags"].as_array().unwrap().contains(&json!("provider:*")), "{most_read}");
     assert_eq!((&text["freshSeconds"], &text["staleSeconds"]), (&json!(86_400), &json!(0)));
     assert!(report["shared"]["entries"].as_u64().is_some_and(|entries| entries >= 1), "{report}");
     assert!(report.get("disk").is_none());
@@ -52,9 +63,13 @@ async fn the_report_counts_by_level_and_namespace_and_does_without_the_view_cach
 #[tokio::test]
 async fn values_are_cleared_by_tag_and_by_namespace() {
     let server = TestServer::new().await;
-    for query in
-        ["?tag=provider:openai", "?namespace=text", "?namespace=metadata&tag=provider:openai"]
-    {
+    for query in [
+        "?tag=provider:openai",
+        "?tag=provider:*",
+        "?tag=*",
+        "?namespace=text",
+        "?namespace=metadata&tag=provider:openai",
+    ] {
         server.cache.put(&item("a"), CachedValue::new("value")).await;
         let cleared = clear(&server, query).await;
         assert_eq!(

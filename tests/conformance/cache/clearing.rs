@@ -11,6 +11,7 @@ use crate::view_cache::each_view_cache_exclusively;
 
 each_view_cache_exclusively! {
     a_tag_clears_its_values_and_no_others_in_every_process,
+    a_pattern_clears_the_values_whose_tags_match_in_every_process,
     a_namespace_is_cleared_as_a_whole,
     a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept,
 }
@@ -38,6 +39,38 @@ async fn a_tag_clears_its_values_and_no_others_in_every_process(view_cache: Arc<
     theirs.put(&tagged, CachedValue::new("y")).await;
     theirs.flush().await;
     assert_eq!(mine.get(&tagged).await, Some(Bytes::from("y")));
+}
+
+async fn a_pattern_clears_the_values_whose_tags_match_in_every_process(
+    view_cache: Arc<dyn ViewCache>,
+) {
+    let keys = [
+        item(Namespace::Text, "text").tagged("provider", "openai"),
+        item(Namespace::Media, "near").tagged("host", "eu.cdn.example.com"),
+        item(Namespace::Media, "far").tagged("host", "example.org"),
+    ];
+    let cleared_by = [
+        ("provider:*", [true, false, false]),
+        ("host:*", [false, true, true]),
+        ("host:*.example.com", [false, true, false]),
+        ("host:*.cdn.example.com", [false, true, false]),
+        ("*", [true, true, true]),
+    ];
+    for (pattern, expected) in cleared_by {
+        let clock = StillClock::new();
+        let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
+        for key in &keys {
+            mine.put(key, CachedValue::new("x")).await;
+            mine.flush().await;
+            assert!(theirs.get(key).await.is_some());
+        }
+        let count = expected.iter().filter(|cleared| **cleared).count() as u64;
+        assert_eq!(mine.clear(&Tag::parse(pattern).unwrap()).await.unwrap(), count, "{pattern}");
+        clock.advance(CLEARED_WITHIN);
+        for (key, cleared) in keys.iter().zip(expected) {
+            assert_eq!(theirs.get(key).await.is_none(), cleared, "{pattern} {key:?}");
+        }
+    }
 }
 
 async fn a_namespace_is_cleared_as_a_whole(view_cache: Arc<dyn ViewCache>) {

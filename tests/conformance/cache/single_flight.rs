@@ -73,7 +73,7 @@ async fn a_failure_goes_to_present_waiters_and_to_no_later_reader() {
     assert_eq!(key.count.get(), 1);
     let counted = usage(&key.cache, Namespace::Text);
     assert_eq!(
-        (counted.failed, counted.computed, counted.entries, counted.waited),
+        (counted.failed, counted.computed, counted.held.entries, counted.waited),
         (1, 0, 0, READERS as u64 - 1)
     );
     key.gate.add_permits(1);

@@ -2,6 +2,7 @@
 
 use common::{
     error::{JobError, code},
+    id::TenantId,
     outcome::Verdict,
     rules::lifecycle::{JobStatus, TaskState},
     store::Target,
@@ -24,6 +25,7 @@ each_store!(
     no_more_of_a_batch_run_at_once_than_it_allows,
     a_limited_batch_does_not_delay_other_work,
     items_are_paged_by_their_position,
+    batches_are_listed_from_the_newest_for_their_tenant_alone,
     an_item_of_many_tasks_is_one_item,
     a_batch_settled_in_one_call_is_counted_correctly,
     a_plan_that_fails_stops_the_batch_too,
@@ -139,6 +141,28 @@ async fn items_are_paged_by_their_position(on: StoreFixture) {
     assert_eq!(failed.error.as_ref().map(|error| error.code.as_str()), Some("x"));
     assert!(matches!(&seen[4].1, ItemView::Job(view) if view.id == jobs[3].id));
     assert_eq!(page(8, 3).await, []);
+}
+
+async fn batches_are_listed_from_the_newest_for_their_tenant_alone(on: StoreFixture) {
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        let items = batch(&[job(), job()]);
+        on.accept_batch(&items).await;
+        made.insert(0, items);
+    }
+    on.store.cancel(&on.tenant, Target::Batch(made[1].id)).await.expect("cancels");
+    let page = async |after, most| on.store.batches(&on.tenant, after, most).await.expect("reads");
+    let first = page(None, 3).await;
+    let second = page(Some(made[2].id), 2).await;
+    assert_eq!((first.next, second.next), (Some(made[2].id.to_string()), None));
+    let listed: Vec<_> = first.items.into_iter().chain(second.items).collect();
+    for (listed, made) in listed.iter().zip(&made) {
+        assert_eq!(*listed, on.batch(made).await);
+    }
+    assert_eq!((listed.len(), listed[1].rejected), (5, 2));
+    let stranger = TenantId("a stranger".into());
+    let theirs = on.store.batches(&stranger, None, 3).await.expect("reads");
+    assert_eq!((theirs.items, theirs.next), (vec![], None));
 }
 
 async fn an_item_of_many_tasks_is_one_item(on: StoreFixture) {
