@@ -220,3 +220,20 @@ pub struct Page<T> {
     /// The cursor of the next page; `None` on the last one.
     pub next: Option<String>,
 }
+
+impl<T> Page<T> {
+    /// A page of at most `most` of these items. One item more shows that there is a next page,
+    /// whose cursor is that of the last item here.
+    pub fn of(mut items: Vec<T>, most: u32, cursor: impl Fn(&T) -> String) -> Self {
+        let most = most as usize;
+        let has_more = items.len() > most;
+        items.truncate(most);
+        let next = items.last().filter(|_| has_more).map(cursor);
+        Self { items, next }
+    }
+
+    /// The page of what `to` makes of each item.
+    pub fn map<U>(self, to: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(to).collect(), next: self.next }
+    }
+}

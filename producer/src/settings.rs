@@ -20,6 +20,10 @@ pub struct ProducerSettings {
     pub keep_memos: Duration,
     /// Artifacts without a reference for this long are removed.
     pub keep_artifacts: Duration,
+    /// Strength of the compression of JSON answers, from 1 (fastest) to 9; 0 for none.
+    pub compression_level: u8,
+    /// Shorter answers, in bytes, cost more to compress than to send.
+    pub compression_bytes: u64,
     /// The longest that open requests may take once the process must stop.
     pub grace: Duration,
 }
@@ -34,6 +38,8 @@ impl Default for ProducerSettings {
             keep_jobs: days(30),
             keep_memos: days(7),
             keep_artifacts: days(1),
+            compression_level: 1,
+            compression_bytes: 1024,
             grace: Duration::from_secs(10),
         }
     }

@@ -32,6 +32,14 @@ pub trait Reads: Send + Sync + 'static {
     /// A batch, or `None`.
     async fn batch(&self, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>>;
 
+    /// Batches newest first, beginning after `after`.
+    async fn batches(
+        &self,
+        tenant: &TenantId,
+        after: Option<BatchId>,
+        most: u32,
+    ) -> PortResult<Page<BatchView>>;
+
     /// At most `most` items of a batch from index `from` on, in order; `None` if the tenant has no
     /// such batch.
     async fn items(

@@ -38,6 +38,11 @@ impl Document {
         Self { body: body.into() }
     }
 
+    /// The bytes of the body.
+    pub fn into_body(self) -> Bytes {
+        self.body
+    }
+
     /// A weak tag: bodies that are equal before compression have equal tags.
     fn tag(&self) -> String {
         format!("W/\"{}\"", &Digest::of(&self.body).to_string()[..32])

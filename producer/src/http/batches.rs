@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use common::{id::BatchId, store::Target};
+use common::{id::BatchId, store::Target, view::Page};
 
 use super::{
     body::NoBody,
     caller::Caller,
-    job_control,
+    job_control, lists,
     parameters::{PageParams, ReadParams},
     path::{Id, missing},
     problem::Problem,
-    responses::{NamedAnswers, PartListAnswers, ReadAnswers, RetryAnswers, SubmitAnswers},
-    shape::batch::{Batch, BatchItem, ItemPage},
+    responses::{
+        ListAnswers, NamedAnswers, PartListAnswers, ReadAnswers, RetryAnswers, SubmitAnswers,
+    },
+    shape::batch::{Batch, BatchItem, BatchPage, ItemPage},
     state::Api,
     submission::accepted,
 };
@@ -33,6 +35,33 @@ pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Respo
     Ok(accepted("/v1/batches", api.submit.batch(call, render).await?))
 }
 
+/// Lists batches, newest first; as `application/x-ndjson` all of them, one a line.
+#[utoipa::path(
+    get, path = "/v1/batches", operation_id = "listBatches", tag = "batches",
+    params(PageParams),
+    responses(
+        (status = 200, content(
+            (BatchPage = "application/json"), (Batch = "application/x-ndjson"),
+        )),
+        ListAnswers,
+    )
+)]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    page: PageParams,
+) -> Result<Response, Problem> {
+    let read = move |after, most| {
+        let (api, caller) = (Arc::clone(&api), caller.clone());
+        async move {
+            let found = api.store.batches(&caller.tenant, after, most).await?;
+            Ok(found.map(|view| Batch::of_view(&view)))
+        }
+    };
+    let document = |page: Page<Batch>| BatchPage { batches: page.items, next_cursor: page.next };
+    lists::answer(&page, "batches", read, document).await
+}
+
 /// Counts a batch's items by their state.
 #[utoipa::path(
     get, path = "/v1/batches/{id}", operation_id = "getBatch", tag = "batches",
@@ -49,11 +78,17 @@ pub async fn get(
     read.answer(&Batch::of_view(&view))
 }
 
-/// Lists a batch's items in their order, each with its value or its reason.
+/// Lists a batch's items in their order, each with its value or its reason; as
+/// `application/x-ndjson` all of them, one a line.
 #[utoipa::path(
     get, path = "/v1/batches/{id}/results", operation_id = "listBatchResults", tag = "batches",
     params(Id<BatchId>, PageParams),
-    responses((status = 200, body = ItemPage), PartListAnswers)
+    responses(
+        (status = 200, content(
+            (ItemPage = "application/json"), (BatchItem = "application/x-ndjson"),
+        )),
+        PartListAnswers,
+    )
 )]
 pub async fn results(
     State(api): State<Arc<Api>>,
@@ -61,16 +96,18 @@ pub async fn results(
     Id(id): Id<BatchId>,
     page: PageParams,
 ) -> Result<Response, Problem> {
-    let from = page.cursor()?.unwrap_or(0);
-    // One item more than the page shows whether there is a next page.
-    let items = api.store.items(&caller.tenant, id, from, page.limit + 1).await?;
-    let items = items.ok_or_else(|| missing(&id))?;
-    let size = page.limit as usize;
-    let next_cursor = items.get(size).map(|(index, _)| index.to_string());
-    let links = caller.links(&api);
-    let item = |(index, item)| BatchItem::of_view(index, item, &links);
-    let results = items.into_iter().take(size).map(item).collect();
-    page.answer("results", &ItemPage { results, next_cursor })
+    let read = move |from: Option<u32>, most| {
+        let (api, caller) = (Arc::clone(&api), caller.clone());
+        async move {
+            let items = api.store.items(&caller.tenant, id, from.unwrap_or(0), most + 1).await?;
+            let items = items.ok_or_else(|| missing(&id))?;
+            let links = caller.links(&api);
+            let page = Page::of(items, most, |(index, _)| (index + 1).to_string());
+            Ok(page.map(|(index, item)| BatchItem::of_view(index, item, &links)))
+        }
+    };
+    let document = |page: Page<BatchItem>| ItemPage { results: page.items, next_cursor: page.next };
+    lists::answer(&page, "results", read, document).await
 }
 
 /// Cancels the unsettled items of a batch.

@@ -9,6 +9,7 @@ use common::{
     id::{JobId, TaskId},
     rules::lifecycle::{JobStatus, TaskState},
     store::{DeadFilter, Target},
+    view::Page,
 };
 use jiff::Timestamp;
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ use super::{
     body::{JsonBody, NoBody},
     caller::Caller,
     job_control::{self, stored_job},
+    lists,
     parameters::{PageParams, ReadParams},
     path::Id,
     problem::{Problem, ProblemKind},
@@ -46,7 +48,12 @@ use crate::read::full_page::full_page;
         ("until" = Option<String>, Query, description = "Only tasks that failed before this time."),
         PageParams,
     ),
-    responses((status = 200, body = DeadPage), ListAnswers)
+    responses(
+        (status = 200, content(
+            (DeadPage = "application/json"), (Task = "application/x-ndjson"),
+        )),
+        ListAnswers,
+    )
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -66,11 +73,17 @@ pub async fn list(
         since: params.parsed("since", time)?,
         until: params.parsed("until", time)?,
     };
-    let read = |after, most| api.store.dead(&caller.tenant, &filter, after, most);
-    let found = full_page(page.cursor()?, page.limit, read).await?;
     let dead_letters = api.broker.dead_letters().await.ok();
-    let tasks = found.items.into_iter().map(Task::from).collect();
-    page.answer("tasks", &DeadPage { tasks, next_cursor: found.next, dead_letters })
+    let read = move |after, most| {
+        let (api, tenant, filter) = (Arc::clone(&api), caller.tenant.clone(), filter.clone());
+        async move {
+            let read = |after, most| api.store.dead(&tenant, &filter, after, most);
+            Ok(full_page(after, most, read).await?.map(Task::from))
+        }
+    };
+    let document =
+        |page: Page<Task>| DeadPage { tasks: page.items, next_cursor: page.next, dead_letters };
+    lists::answer(&page, "tasks", read, document).await
 }
 
 /// Shows a task that failed for good.

@@ -11,12 +11,13 @@ use common::{
     id::JobId,
     rules::lifecycle::JobStatus,
     store::{JobFilter, Target},
+    view::Page,
 };
 
 use super::{
     body::NoBody,
     caller::Caller,
-    job_control,
+    job_control, lists,
     parameters::{PageParams, ReadParams},
     path::{Id, missing},
     problem::Problem,
@@ -88,7 +89,7 @@ pub async fn get(
     Ok(response)
 }
 
-/// Lists jobs, newest first.
+/// Lists jobs, newest first; as `application/x-ndjson` all of them, one a line.
 #[utoipa::path(
     get, path = "/v1/jobs", operation_id = "listJobs", tag = "jobs",
     params(
@@ -98,7 +99,12 @@ pub async fn get(
         ("tag" = Option<String>, Query, description = "Only with this tag."),
         PageParams,
     ),
-    responses((status = 200, body = JobPage), ListAnswers)
+    responses(
+        (status = 200, content(
+            (JobPage = "application/json"), (Job = "application/x-ndjson"),
+        )),
+        ListAnswers,
+    )
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -115,11 +121,17 @@ pub async fn list(
         kind: params.word("kind")?,
         tag: params.word("tag")?,
     };
-    let read = |after, most| api.store.list(&caller.tenant, &filter, after, most);
-    let found = full_page(page.cursor()?, page.limit, read).await?;
-    let links = caller.links(&api);
-    let jobs = found.items.into_iter().map(|view| Job::of_view(view, &links)).collect();
-    page.answer("jobs", &JobPage { jobs, next_cursor: found.next })
+    let read = move |after, most| {
+        let (api, caller, filter) = (Arc::clone(&api), caller.clone(), filter.clone());
+        async move {
+            let read = |after, most| api.store.list(&caller.tenant, &filter, after, most);
+            let found = full_page(after, most, read).await?;
+            let links = caller.links(&api);
+            Ok(found.map(|view| Job::of_view(view, &links)))
+        }
+    };
+    let document = |page: Page<Job>| JobPage { jobs: page.items, next_cursor: page.next };
+    lists::answer(&page, "jobs", read, document).await
 }
 
 /// Cancels a job: at once if none of it runs, otherwise as soon as its worker stops. A final job

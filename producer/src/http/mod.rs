@@ -18,6 +18,7 @@ mod job_control;
 mod jobs;
 mod links;
 pub mod listen;
+mod lists;
 mod middleware;
 pub mod openapi;
 mod parameters;
@@ -56,18 +57,11 @@ use self::{
     problem::{Problem, ProblemKind},
     state::Api,
 };
-
-/// Shorter answers, in bytes, cost more to compress than to send.
-const COMPRESSED_FROM: u64 = 1024;
+use crate::settings::ProducerSettings;
 
 /// Builds the whole surface.
 pub fn router(api: Arc<Api>) -> Router {
     let DescribedRoutes { documents, files } = openapi::routes();
-    // At this speed Brotli's answers are larger than gzip's.
-    let compression = CompressionLayer::new()
-        .no_br()
-        .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(COMPRESSED_FROM));
     let known = KnownParameters::default().add(documents.get_openapi()).add(files.get_openapi());
     let documents: Router<Arc<Api>> = documents.into();
     let files: Router<Arc<Api>> = files.into();
@@ -75,7 +69,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/openapi.json", get(openapi::serve))
         .route("/docs", get(docs::page))
         .route("/problems/{word}", get(docs::problem))
-        .route_layer(compression)
+        .route_layer(compression(&api.settings))
         .merge(files)
         .route_layer(from_fn_with_state(Arc::new(known), known_parameters::layer))
         .fallback(no_such_path)
@@ -87,6 +81,17 @@ pub fn router(api: Arc<Api>) -> Router {
         .route_layer(from_fn_with_state(Arc::clone(&api), measure::layer))
         .layer(from_fn(request_id::layer))
         .with_state(api)
+}
+
+/// Compresses answers with zstd or gzip. Brotli is not built in: at the fast levels its answers are
+/// larger than gzip's.
+fn compression(settings: &ProducerSettings) -> CompressionLayer<SizeAbove> {
+    let layer = CompressionLayer::new();
+    let layer = match settings.compression_level {
+        0 => layer.no_gzip().no_zstd(),
+        level => layer.quality(CompressionLevel::Precise(level.into())),
+    };
+    layer.compress_when(SizeAbove::new(settings.compression_bytes))
 }
 
 async fn no_such_path(uri: Uri) -> Problem {

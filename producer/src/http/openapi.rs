@@ -57,7 +57,7 @@ pub fn routes() -> DescribedRoutes {
         .routes(routes!(jobs::retry))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::get))
-        .routes(routes!(batches::post))
+        .routes(routes!(batches::post, batches::list))
         .routes(routes!(batches::get))
         .routes(routes!(batches::results))
         .routes(routes!(batches::cancel))

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, StatusCode, request::Parts},
+    http::{HeaderMap, request::Parts},
     response::Response,
 };
 use serde::Serialize;
@@ -18,10 +18,13 @@ use utoipa::{
 
 use super::{answer::Document, fields::FieldSelection, problem::Problem, query::Params};
 
+const KNOWN_TAG: &str = "The `ETag` of what the caller has already.";
+
 /// The page of a list that a request asks for.
 #[derive(Debug, Clone)]
 pub struct PageParams {
     pub limit: u32,
+    pub headers: HeaderMap,
     params: Params,
 }
 
@@ -31,10 +34,14 @@ impl PageParams {
         self.params.parsed("cursor", "a cursor: give `nextCursor` of the page before")
     }
 
-    /// Answers with `page`; `fields` selects the members of each item of its member `list`.
-    pub fn answer(&self, list: &str, page: &impl Serialize) -> Result<Response, Problem> {
-        let selection = self.params.fields()?.in_page(list);
-        Ok(Document::cut(page, &selection)?.with_status(StatusCode::OK))
+    /// The selected members of each item.
+    pub fn fields(&self) -> Result<FieldSelection, Problem> {
+        self.params.fields()
+    }
+
+    /// Returns whether the request states the size of the page.
+    pub fn has_limit(&self) -> bool {
+        self.params.text("limit").is_some()
     }
 }
 
@@ -43,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageParams {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(params) = Params::from_request_parts(parts, state).await;
-        Ok(Self { limit: params.limit()?, params })
+        Ok(Self { limit: params.limit()?, headers: parts.headers.clone(), params })
     }
 }
 
@@ -56,6 +63,7 @@ impl IntoParams for PageParams {
             described(ParameterIn::Query, "cursor", "`nextCursor` of the page before."),
             limit,
             described(ParameterIn::Query, "fields", "Only these members of each item."),
+            described(ParameterIn::Header, "If-None-Match", KNOWN_TAG),
         ]
     }
 }
@@ -91,10 +99,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ReadParams {
 impl IntoParams for ReadParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let fields = "Only these members, such as `id,status,result.url`.";
-        let tag = "The `ETag` of what the caller has already.";
         vec![
             described(ParameterIn::Query, "fields", fields),
-            described(ParameterIn::Header, "If-None-Match", tag),
+            described(ParameterIn::Header, "If-None-Match", KNOWN_TAG),
         ]
     }
 }

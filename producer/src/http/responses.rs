@@ -51,9 +51,9 @@ sets! {
     /// Problems of a call that reports on the whole server.
     ReportAnswers: [STORE_AWAY],
     /// Problems of a call that lists resources.
-    ListAnswers: [BAD_PARAMETER, STORE_AWAY],
+    ListAnswers: [KNOWN, BAD_PARAMETER, STORE_AWAY],
     /// Problems of a call that lists the parts of a resource.
-    PartListAnswers: [BAD_PARAMETER, MISSING, STORE_AWAY],
+    PartListAnswers: [KNOWN, BAD_PARAMETER, MISSING, STORE_AWAY],
     /// Answers of a call that reads a resource, beside the resource.
     ReadAnswers: [KNOWN, MISSING, STORE_AWAY],
     /// Answers of a call that reads an artifact, beside its bytes.

@@ -7,13 +7,14 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use common::id::ScheduleId;
+use common::{id::ScheduleId, view::Page};
 use serde_json::{Value, json};
 
 use super::{
     answer::Document,
     body::{JsonBody, NoBody},
     caller::Caller,
+    lists,
     parameters::{PageParams, ReadParams},
     path::{Id, missing},
     problem::Problem,
@@ -50,16 +51,25 @@ pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Respo
 #[utoipa::path(
     get, path = "/v1/schedules", operation_id = "listSchedules", tag = "schedules",
     params(PageParams),
-    responses((status = 200, body = SchedulePage), ListAnswers)
+    responses(
+        (status = 200, content(
+            (SchedulePage = "application/json"), (ScheduleShape = "application/x-ndjson"),
+        )),
+        ListAnswers,
+    )
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
     page: PageParams,
 ) -> Result<Response, Problem> {
-    let found = api.store.schedules(&caller.tenant, page.cursor()?, page.limit).await?;
-    let schedules = found.items.into_iter().map(ScheduleShape::from).collect();
-    page.answer("schedules", &SchedulePage { schedules, next_cursor: found.next })
+    let read = move |after, most| {
+        let (api, tenant) = (Arc::clone(&api), caller.tenant.clone());
+        async move { Ok(api.store.schedules(&tenant, after, most).await?.map(ScheduleShape::from)) }
+    };
+    let document =
+        |page: Page<ScheduleShape>| SchedulePage { schedules: page.items, next_cursor: page.next };
+    lists::answer(&page, "schedules", read, document).await
 }
 
 /// Shows a schedule.

@@ -154,6 +154,14 @@ impl Reads for SwitchedStore {
     async fn batch(&self, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
         self.there()?.batch(tenant, batch).await
     }
+    async fn batches(
+        &self,
+        tenant: &TenantId,
+        after: Option<BatchId>,
+        most: u32,
+    ) -> PortResult<Page<BatchView>> {
+        self.there()?.batches(tenant, after, most).await
+    }
     async fn items(
         &self,
         tenant: &TenantId,

@@ -8,6 +8,7 @@ mod controls;
 mod dead;
 mod doubles;
 mod jobs;
+mod lists;
 mod operation;
 mod refusals;
 mod schedules;

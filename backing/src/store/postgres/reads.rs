@@ -44,18 +44,25 @@ impl Reads for PgStore {
         .bind(batch.0)
         .bind(tenant.0.clone());
         let row = self.work(query.fetch_optional(&self.work)).await?;
-        let view = |row: PgRow| {
-            let mut cells = Cells::of(&row);
-            Ok(BatchView {
-                id: BatchId(cells.take()?),
-                total: cells.number::<i32, _>("batches.total")?,
-                fulfilled: cells.number::<i32, _>("batches.fulfilled")?,
-                rejected: cells.number::<i32, _>("batches.rejected")?,
-                created_at: cells.time("batches.created_at")?,
-                settled_at: cells.maybe_time("batches.settled_at")?,
-            })
-        };
-        row.map(view).transpose()
+        row.as_ref().map(batch_view).transpose()
+    }
+
+    async fn batches(
+        &self,
+        tenant: &TenantId,
+        after: Option<BatchId>,
+        most: u32,
+    ) -> PortResult<Page<BatchView>> {
+        let query = sqlx::query(
+            "SELECT b.id, b.total, b.fulfilled, b.rejected, b.created_at, b.settled_at
+             FROM spool.batches b WHERE b.tenant = $1 AND b.id < $2 ORDER BY b.id DESC LIMIT $3",
+        )
+        .bind(tenant.0.clone())
+        .bind(after.map_or(Uuid::max(), |batch| batch.0))
+        .bind(i64::from(most) + 1);
+        let rows = self.work(query.fetch_all(&self.work)).await?;
+        let batches: PortResult<Vec<BatchView>> = rows.iter().map(batch_view).collect();
+        Ok(Page::of(batches?, most, |batch| batch.id.to_string()))
     }
 
     async fn items(
@@ -127,4 +134,16 @@ impl Reads for PgStore {
         let items = jobs.iter().filter_map(|job| views.remove(job)).filter(fits).collect();
         Ok(Page { items, next: next.map(|job| JobId(job).to_string()) })
     }
+}
+
+fn batch_view(row: &PgRow) -> PortResult<BatchView> {
+    let mut cells = Cells::of(row);
+    Ok(BatchView {
+        id: BatchId(cells.take()?),
+        total: cells.number::<i32, _>("batches.total")?,
+        fulfilled: cells.number::<i32, _>("batches.fulfilled")?,
+        rejected: cells.number::<i32, _>("batches.rejected")?,
+        created_at: cells.time("batches.created_at")?,
+        settled_at: cells.maybe_time("batches.settled_at")?,
+    })
 }

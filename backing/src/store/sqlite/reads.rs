@@ -66,20 +66,24 @@ impl Reads for SqliteStore {
     }
 
     async fn batch(&self, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
-        let view = |row: SqliteRow| {
-            Ok(BatchView {
-                id: batch,
-                total: row.try_get("total")?,
-                fulfilled: row.try_get("fulfilled")?,
-                rejected: row.try_get("rejected")?,
-                created_at: row.time("created_at")?,
-                settled_at: row.maybe_time("settled_at")?,
-            })
-        };
         maybe_row!(&self.readers,
-            "SELECT total, fulfilled, rejected, created_at, settled_at FROM batches
+            "SELECT id, total, fulfilled, rejected, created_at, settled_at FROM batches
              WHERE id = ? AND tenant = ?";
-            batch.0, &tenant.0 => view)
+            batch.0, &tenant.0 => batch_view)
+    }
+
+    async fn batches(
+        &self,
+        tenant: &TenantId,
+        after: Option<BatchId>,
+        most: u32,
+    ) -> PortResult<Page<BatchView>> {
+        let after = after.map_or(Uuid::max(), |batch| batch.0);
+        let batches = rows!(&self.readers,
+            "SELECT id, total, fulfilled, rejected, created_at, settled_at FROM batches
+             WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?";
+            &tenant.0, after, i64::from(most) + 1 => batch_view)?;
+        Ok(Page::of(batches, most, |batch| batch.id.to_string()))
     }
 
     async fn items(
@@ -169,6 +173,17 @@ pub async fn task_view(
 }
 
 /// Reads a task without its needs.
+fn batch_view(row: SqliteRow) -> sqlx::Result<BatchView> {
+    Ok(BatchView {
+        id: BatchId(row.try_get("id")?),
+        total: row.try_get("total")?,
+        fulfilled: row.try_get("fulfilled")?,
+        rejected: row.try_get("rejected")?,
+        created_at: row.time("created_at")?,
+        settled_at: row.maybe_time("settled_at")?,
+    })
+}
+
 fn read_task(row: SqliteRow) -> sqlx::Result<TaskView> {
     let worker: Option<Uuid> = row.try_get("worker")?;
     let mut unreadable = None;

@@ -172,6 +172,16 @@ impl BatchItem {
     }
 }
 
+/// A page of batches.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchPage {
+    /// Newest first.
+    pub batches: Vec<Batch>,
+    /// The `cursor` of the next page; null at the end.
+    pub next_cursor: Option<String>,
+}
+
 /// A page of a batch's items.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
