@@ -56,7 +56,7 @@ pub const MAX_INPUT_BYTES: usize = 4 * 1024 * 1024;
 /// stored document can be read with others around it.
 pub const MAX_JSON_DEPTH: usize = 64;
 /// Estimated memory of the values in one JSON text: a full batch of compositions of 8 MB. With the
-/// text and the plan that is made of it, one request stays under 256 MB.
+/// text, its canonical form and the plan that is made of it, one request takes some 300 MB at most.
 pub const MAX_JSON_MEMORY: usize = 128 * 1024 * 1024;
 /// Members that `?fields=` may name: more than any answer of this server has.
 pub const MAX_FIELDS: usize = 100;

@@ -7,5 +7,6 @@
 
 mod client;
 mod dev;
+mod dev_process;
 mod fleet;
 mod process;

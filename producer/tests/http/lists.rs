@@ -1,4 +1,4 @@
-//! What all lists have in common: entity tags, and JSON lines.
+//! Entity tags and JSON lines, which all lists have.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

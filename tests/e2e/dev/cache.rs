@@ -8,9 +8,9 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::Dev;
 use crate::{
     client::ApiClient,
+    dev_process::Dev,
     process::{run, spool},
 };
 

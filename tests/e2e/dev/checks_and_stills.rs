@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::Dev;
+use crate::dev_process::Dev;
 use crate::process::{run, spool};
 
 fn composition() -> Value {

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::Dev;
+use crate::dev_process::Dev;
 use crate::process::{run, send_signal, spool};
 
 /// Runs `spool` with a document on standard input; returns exit code, standard output and standard

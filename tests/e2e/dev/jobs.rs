@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::dev_process::Dev;
+
 use serde_json::{Value, json};
 use tempfile::tempdir;
-
-use super::Dev;
 
 #[test]
 fn a_job_is_polled_by_id_until_its_result_is_there() {

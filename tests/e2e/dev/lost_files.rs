@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::Dev;
+use crate::dev_process::Dev;
 use crate::process::{Process, children, run, scratch_folders, spool, wait_for};
 
 fn composition(title: &str) -> Value {

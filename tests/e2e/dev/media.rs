@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::Dev;
+use crate::dev_process::Dev;
 use crate::process::{run, scratch_folders, spool};
 
 /// Six seconds with two captions over a colour, and a voice: quick to render.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tempfile::tempdir;
 
-use super::Dev;
+use crate::dev_process::Dev;
 use crate::process::{Process, children, run, scratch_folders, send_signal, spool, wait_for};
 
 #[test]
