@@ -42,6 +42,7 @@ use crate::{
     config::Config,
     exit::Failure,
     metrics::{CacheMetrics, DiskCacheMetrics},
+    rlimits,
 };
 
 /// The adapters of one process.
@@ -167,6 +168,7 @@ impl Dependencies {
             keep_artifacts: Duration::from_secs(
                 config.keep_artifacts_hours.max(1).saturating_mul(3600),
             ),
+            max_connections: rlimits::connections(),
             grace: Duration::from_secs(config.grace_seconds),
         };
         let metrics = producer::ProducerMetrics::new(&self.registry).map_err(metric_error)?;

@@ -64,6 +64,16 @@ pub const MAX_FIELDS: usize = 100;
 pub const MAX_FIELD_DEPTH: usize = 16;
 /// Faults listed in one answer: more than anyone mends in one sitting.
 pub const MAX_FAULTS: usize = 200;
+/// Connections that are open at a time: some thousands may wait for jobs, each at the cost of a
+/// handle and of tens of KB. Fewer where the process may not open as many files.
+pub const MAX_CONNECTIONS: usize = 10_000;
+/// A request's head must arrive within this time after its first byte, or after connecting.
+pub const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this long: a little more than common proxies keep
+/// theirs (60 s), so that none sends a request into a connection that is being closed.
+pub const IDLE_CONNECTION: Duration = Duration::from_secs(75);
+/// A client that takes nothing of its response for this long is gone.
+pub const RESPONSE_STALL: Duration = Duration::from_secs(60);
 /// Bytes of a task's output as JSON: anything larger is an artifact.
 pub const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 /// Tasks of a job, grown ones included: two hours of video in segments of 2 s are 3,600.

@@ -21,6 +21,7 @@ mod submit;
 mod sweeper;
 
 pub use http::{
+    connections::{ConnectionBounds, serve as serve_connections},
     listen::{ListenRefused, listen},
     openapi,
     shape::cache::CacheReport,

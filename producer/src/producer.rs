@@ -1,6 +1,6 @@
 //! One producer process: its construction, its start and its end.
 
-use std::{future::IntoFuture, io, sync::Arc};
+use std::sync::Arc;
 
 use axum::Router;
 use backing::{announce::Announcer, cache::Cache};
@@ -19,7 +19,7 @@ use crate::{
     backlog::{Backlog, BacklogGauge},
     changes::ChangeNotifier,
     dispatcher::{Dispatcher, credit::Credits, task_publisher::TaskPublisher, wakes::Wakes},
-    http::{self, state::Api},
+    http::{self, connections::ConnectionBounds, state::Api},
     job_control::JobControl,
     metrics::ProducerMetrics,
     offload::Offloader,
@@ -206,28 +206,27 @@ impl Producer {
     /// Serves requests and runs the duties until `stop` is cancelled. Then, in this order: accepts
     /// no new connection and lets open requests end within the grace period; ends the duties; waits
     /// until accepted work is dispatched and all notifications are sent.
-    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+    pub async fn serve(self, listener: TcpListener) {
         let duties = self.start_duties();
         let stopping = self.stop.clone();
-        let server = axum::serve(listener, self.router())
-            .with_graceful_shutdown(async move { stopping.cancelled().await })
-            .into_future();
+        let server = http::connections::serve(
+            listener,
+            self.router(),
+            ConnectionBounds::of(self.api.settings.max_connections),
+            async move { stopping.cancelled().await },
+        );
         let overdue = async {
             self.stop.cancelled().await;
             tokio::time::sleep(self.api.settings.grace).await;
         };
-        let served = tokio::select! {
-            served = server => served,
+        tokio::select! {
+            () = server => {}
             () = overdue => {
                 tracing::warn!("requests were still under way after the grace; they are cut off");
-                Ok(())
             }
-        };
-        // A failed server ends the duties too.
-        self.stop.cancel();
+        }
         duties.wait().await;
         self.api.submit.submitter.flush().await;
         self.notifier.flush().await;
-        served
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::limits::QUARANTINE_AFTER;
+use common::limits::{MAX_CONNECTIONS, QUARANTINE_AFTER};
 
 /// The choices of an operator; the default suits one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct ProducerSettings {
     pub compression_level: u8,
     /// Shorter answers, in bytes, cost more to compress than to send.
     pub compression_bytes: u64,
+    /// Connections that are open at a time; more are refused.
+    pub max_connections: usize,
     /// The longest that open requests may take once the process must stop.
     pub grace: Duration,
 }
@@ -40,6 +42,7 @@ impl Default for ProducerSettings {
             keep_artifacts: days(1),
             compression_level: 1,
             compression_bytes: 1024,
+            max_connections: MAX_CONNECTIONS,
             grace: Duration::from_secs(10),
         }
     }

@@ -56,10 +56,8 @@ pub async fn run(options: Dev, config: Config) -> CommandResult {
     let serving = tokio::spawn(producer.serve(listener));
     let worked = worker.run(stop).await;
     drained.cancel();
-    let served =
-        serving.await.map_err(|error| Failure::Failed(format!("the server broke: {error}")))?;
-    worked?;
-    served.map_err(|error| Failure::Failed(format!("the server stopped: {error}")))
+    serving.await.map_err(|error| Failure::Failed(format!("the server broke: {error}")))?;
+    Ok(worked?)
 }
 
 fn announce(listener: &TcpListener, data: &Path) {

@@ -8,7 +8,7 @@ use super::dev::listen;
 use crate::{
     config::Config,
     dependencies::{Dependencies, catalog},
-    exit::{CommandResult, Failure},
+    exit::CommandResult,
     signals,
 };
 
@@ -32,8 +32,6 @@ pub async fn run(options: Serve, config: Config) -> CommandResult {
     if let Ok(address) = listener.local_addr() {
         tracing::info!("listening on http://{address}");
     }
-    producer
-        .serve(listener)
-        .await
-        .map_err(|error| Failure::Failed(format!("the server stopped: {error}")))
+    producer.serve(listener).await;
+    Ok(())
 }

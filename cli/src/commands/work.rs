@@ -35,6 +35,9 @@ pub struct Work {
 /// give up after a second or two.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
+/// Connections to the health routes: a few probes and scrapers.
+const MAX_PROBES: usize = 64;
+
 /// Runs until a signal.
 pub async fn run(options: Work, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
@@ -50,9 +53,12 @@ pub async fn run(options: Work, config: Config) -> CommandResult {
     let dependencies = dependencies.with_disk_cache(&config, &settings.scratch)?;
     let worker = dependencies.worker(catalog(config.echo, &config), settings)?;
     if let Some(listener) = listener {
-        let server = axum::serve(listener, health(dependencies))
-            .with_graceful_shutdown(stopped(stop.clone()));
-        tokio::spawn(async move { server.await });
+        tokio::spawn(producer::serve_connections(
+            listener,
+            health(dependencies),
+            producer::ConnectionBounds::of(MAX_PROBES),
+            stopped(stop.clone()),
+        ));
     }
     Ok(worker.run(stop).await?)
 }

@@ -8,6 +8,7 @@ mod batches;
 mod body;
 mod caller;
 mod compositions;
+pub mod connections;
 mod controls;
 mod dead;
 mod demand;

@@ -72,7 +72,7 @@ async fn a_posted_job_is_dispatched_and_a_stop_lets_requests_end() {
     timeout(BOUND, joined).await.expect("the waiter joins");
     stop.cancel();
     assert!(answered(&mut waiting).await.starts_with("HTTP/1.1 200"));
-    timeout(BOUND, serving).await.expect("ends").expect("joins").expect("served");
+    timeout(BOUND, serving).await.expect("ends").expect("joins");
     assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
     drop(store);
 }
