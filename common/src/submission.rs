@@ -36,7 +36,8 @@ pub struct NewJob {
     /// The caller's input, unchanged.
     pub input: Value,
     pub priority: Priority,
-    /// The earliest time to start; `None` is at once.
+    /// The earliest time to start, by the clock of the store. `None` is at once, as is a time that
+    /// has passed.
     pub run_at: Option<Timestamp>,
     /// The job fails as expired if none of its tasks starts within this time after it was accepted,
     /// or after its `run_at`.

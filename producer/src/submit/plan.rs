@@ -55,7 +55,7 @@ impl Planner<'_> {
             Some(request) if faults.is_empty() => Ok(NewJob {
                 id,
                 priority: request.priority.map_or_else(Priority::default, Priority),
-                run_at: request.run_at.filter(|at| *at > self.now),
+                run_at: request.run_at,
                 queue_timeout: request.queue_timeout_ms.map(Duration::from_millis),
                 tags: request.distinct_tags(),
                 kind: request.kind,
@@ -207,15 +207,6 @@ mod tests {
             let found: Vec<_> = error.errors.iter().map(|fault| fault.pointer.as_str()).collect();
             assert_eq!((error.code.as_str(), found), (code, pointers));
         }
-    }
-
-    #[test]
-    fn a_time_that_has_passed_is_at_once() {
-        let run_at = |at: &str| {
-            planned(json!({"kind": "echo", "input": {}, "runAt": at})).map(|job| job.run_at)
-        };
-        assert_eq!(run_at("2025-12-31T00:00:00Z"), Ok(None));
-        assert!(run_at("2026-01-02T00:00:00Z").is_ok_and(|at| at.is_some()));
     }
 
     #[test]

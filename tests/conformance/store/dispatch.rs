@@ -11,6 +11,7 @@ use common::{
     submission::{NewJob, Priority, Work},
     view::WaitingFor,
 };
+use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
 use super::{
@@ -24,6 +25,7 @@ each_store!(
     a_draining_worker_has_no_slots,
     higher_priorities_go_first_and_older_tasks_first_within_one,
     the_oldest_jobs_of_a_backlog_go_first,
+    a_time_that_has_passed_is_at_once_and_overtakes_no_other,
     tenants_take_turns_within_a_priority,
     a_tenant_without_a_backlog_is_served_within_two_turns,
     a_returned_task_is_dispatched_again,
@@ -132,6 +134,19 @@ async fn the_oldest_jobs_of_a_backlog_go_first(on: StoreFixture) {
         );
     }
     assert_eq!(order, jobs.iter().map(only).collect::<Vec<_>>());
+}
+
+async fn a_time_that_has_passed_is_at_once_and_overtakes_no_other(on: StoreFixture) {
+    let first = job();
+    on.accept(&first).await;
+    on.tick().await;
+    let past = NewJob { run_at: Some(Timestamp::now() - 1.hour()), ..job() };
+    on.accept(&past).await;
+    for job in [&first, &past] {
+        let dispatched = on.store.dispatch(Queue::Light, 100, 1).await.expect("dispatches");
+        let tasks: Vec<_> = dispatched.messages.iter().map(|message| message.task).collect();
+        assert_eq!(tasks, [only(job)]);
+    }
 }
 
 async fn tenants_take_turns_within_a_priority(on: StoreFixture) {

@@ -142,7 +142,7 @@ async fn insert_job(
         tenant: tenant.0.clone(),
         priority: i64::from(job.priority.0),
         limited_batch,
-        run_at: job.run_at.map_or(tx.now, |at| at.as_millisecond()),
+        run_at: job.run_at.map_or(tx.now, |at| at.as_millisecond().max(tx.now)),
         place: 0,
         traceparent: job.trace.as_ref().map(ToString::to_string),
     };

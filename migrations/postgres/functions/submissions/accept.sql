@@ -60,7 +60,7 @@ BEGIN
         (CASE WHEN s.waits THEN 'waiting' WHEN s.queued THEN 'queued'
             ELSE 'ready' END)::spool.task_state,
         CASE WHEN s.waits THEN 0 WHEN s.queued THEN 2 WHEN j.run_at > at THEN 3 ELSE 1 END,
-        CASE WHEN s.queued THEN at END, j.tenant, j.priority, coalesce(j.run_at, at), j.batch,
+        CASE WHEN s.queued THEN at END, j.tenant, j.priority, greatest(j.run_at, at), j.batch,
         j.limited_batch, cardinality(j.tasks) = 1, at
     FROM unnest(jobs) j CROSS JOIN LATERAL unnest(j.tasks) WITH ORDINALITY t
     CROSS JOIN LATERAL (SELECT t.needs_left > 0 OR t.input_key IS NOT NULL AS waits,
