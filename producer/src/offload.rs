@@ -34,7 +34,7 @@ pub struct MemoryPermit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Runs long computations of requests.
+/// Runs long computations of requests and of schedules.
 #[derive(Debug, Clone)]
 pub struct Offloader {
     threads: Arc<Semaphore>,
@@ -59,9 +59,14 @@ impl Offloader {
         length: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, OffloadError> {
-        if length <= LONG {
-            return Ok(work());
-        }
+        if length <= LONG { Ok(work()) } else { self.run_long(work).await }
+    }
+
+    /// As [`Self::run`], for work whose length is not known.
+    pub async fn run_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, OffloadError> {
         let thread = permit(&self.threads, 1).await?;
         let running = spawn_blocking(move || {
             let _thread = thread;

@@ -114,11 +114,13 @@ impl Producer {
             overdue_after: OVERDUE_AFTER,
         };
         let submitter = Submitter::new(accepting);
+        let offloader = Offloader::default();
         let firer = ScheduleFirer {
             store: store.clone(),
             catalog: catalog.clone(),
             submitter: submitter.clone(),
             metrics: metrics.clone(),
+            offloader: offloader.clone(),
         };
         let submit = SubmitCalls {
             store: store.clone(),
@@ -128,7 +130,7 @@ impl Producer {
             backlog: backlog.clone(),
             max_backlog: settings.max_backlog,
             metrics: metrics.clone(),
-            offloader: Offloader::default(),
+            offloader,
         };
         let most = MAX_GROUP as u32;
         let policy = SweepPolicy { quarantine_after: settings.quarantine_after, most };

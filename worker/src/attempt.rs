@@ -2,7 +2,7 @@
 //! stopping, the task is released. If the lease is lost, nothing is written. A panic, a timeout or
 //! a crash in the handler ends this attempt alone.
 
-use std::{sync::Arc, time::Instant};
+use std::{panic::resume_unwind, sync::Arc, time::Instant};
 
 use common::{
     error::{JobError, code},
@@ -15,7 +15,7 @@ use common::{
     store::{Claimed, Settled, Store},
     trace::TraceParent,
 };
-use tokio::time::Duration;
+use tokio::{task::spawn_blocking, time::Duration};
 use tracing::{Instrument, Span};
 
 use crate::{
@@ -213,7 +213,7 @@ async fn end(shared: &Shared, claimed: Claimed, held: HeldLease, ended: AttemptE
         AttemptEnd::Released => return release(shared, &claimed, count).await,
         AttemptEnd::Abandoned => return count("abandoned"),
     };
-    let verdict = decide(outcome, &claimed, &shared.catalog, rand::random());
+    let (verdict, claimed) = verdict(shared, outcome, claimed).await;
     count(name(&verdict));
     log(&claimed, &verdict);
     let began = Instant::now();
@@ -225,6 +225,18 @@ async fn end(shared: &Shared, claimed: Claimed, held: HeldLease, ended: AttemptE
     }
     shared.metrics.settle.with_label_values(&[&kind]).observe(began.elapsed().as_secs_f64());
     drop(held);
+}
+
+/// Decides the verdict. A kind that grows may plan thousands of tasks, so it does so on a thread of
+/// its own.
+async fn verdict(shared: &Shared, outcome: Outcome, claimed: Claimed) -> (Verdict, Claimed) {
+    let catalog = Arc::clone(&shared.catalog);
+    let grows = catalog.get(&claimed.kind).is_some_and(|kind| kind.grow.is_some());
+    let deciding = move || (decide(outcome, &claimed, &catalog, rand::random()), claimed);
+    if !grows {
+        return deciding();
+    }
+    spawn_blocking(deciding).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 /// Fails a task whose verdict the store refused, because its output cannot be stored. Without this,

@@ -29,6 +29,7 @@ use super::*;
 use crate::{
     changes::ChangeNotifier,
     metrics::ProducerMetrics,
+    offload::Offloader,
     submit::{Accepting, Submitter, plan::Planner},
     sweeper::schedules::ScheduleFirer,
 };
@@ -89,7 +90,7 @@ impl TestDispatcher {
         let catalog = Arc::new(Catalog::new(&[&[echo::SPEC]]));
         let (store, submitter, metrics) =
             (self.store.clone(), self.submitter.clone(), self.metrics.clone());
-        ScheduleFirer { store, catalog, submitter, metrics }
+        ScheduleFirer { store, catalog, submitter, metrics, offloader: Offloader::default() }
     }
 
     pub async fn slots(&self, slots: u32) {

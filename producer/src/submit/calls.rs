@@ -8,7 +8,7 @@ use common::{
     key::canonical,
     kind::Catalog,
     kinds::probe,
-    port::{PortError, PortResult, clock::Clock},
+    port::{PortError, clock::Clock},
     queue::Queue,
     store::{Schedule, Store},
     submission::{Acceptance, Idempotency, NewBatch, NewJob, Submission, Work},
@@ -197,7 +197,10 @@ impl SubmitCalls {
     ) -> Result<Option<Schedule>, SubmitError> {
         for _ in 0..TRIES {
             let Some(schedule) = self.store.schedule(tenant, id).await? else { return Ok(None) };
-            let mut changed = self.scheduling().await?.changed(&schedule, changes.clone())?;
+            let (now, catalog) = (self.store.store_time().await?, Arc::clone(&self.catalog));
+            let changes = changes.clone();
+            let read = move || Scheduling { catalog: &catalog, now }.changed(&schedule, changes);
+            let mut changed = self.offloader.run_long(read).await??;
             if self.store.change_schedule(&changed).await? {
                 changed.revision += 1;
                 return Ok(Some(changed));
@@ -264,10 +267,6 @@ impl SubmitCalls {
     }
 
     /// Schedules are due by the store's clock, so the first due time is computed from it.
-    async fn scheduling(&self) -> PortResult<Scheduling<'_>> {
-        Ok(Scheduling { catalog: &self.catalog, now: self.store.store_time().await? })
-    }
-
     /// The time of a call, in whole milliseconds as the stores keep it.
     fn now(&self) -> Timestamp {
         let now = self.clock.now();

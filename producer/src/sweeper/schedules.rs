@@ -11,7 +11,7 @@ use common::{
     error::{JobError, code},
     id::JobId,
     kind::Catalog,
-    port::PortResult,
+    port::{PortError, PortResult},
     store::{Course, Refusal, Schedule, Store},
     submission::{Submission, Work},
 };
@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use crate::{
     metrics::ProducerMetrics,
+    offload::{OffloadError, Offloader},
     submit::{
         Submitter,
         schedule::{job_of_firing, recurrence},
@@ -28,6 +29,9 @@ use crate::{
 /// Schedules in one step; more that are due in one second come in the next step, without a pause.
 pub const MOST: u32 = 100;
 
+/// The planner of jobs, in errors.
+const PLANNER: &str = "the planner";
+
 /// Fires due schedules.
 #[derive(Clone)]
 pub struct ScheduleFirer {
@@ -36,6 +40,8 @@ pub struct ScheduleFirer {
     pub catalog: Arc<Catalog>,
     pub submitter: Submitter,
     pub metrics: ProducerMetrics,
+    /// Runs the planning of jobs, which may be large compositions.
+    pub offloader: Offloader,
 }
 
 impl ScheduleFirer {
@@ -112,9 +118,13 @@ impl ScheduleFirer {
         due: Timestamp,
         now: Timestamp,
     ) -> PortResult<Result<JobId, JobError>> {
-        let job = match job_of_firing(schedule, due, &self.catalog, now) {
-            Ok(job) => job,
-            Err(error) => return Ok(Err(error)),
+        let (planned, catalog) = (schedule.clone(), Arc::clone(&self.catalog));
+        let planning = move || job_of_firing(&planned, due, &catalog, now);
+        let job = match self.offloader.run_long(planning).await {
+            Ok(Ok(job)) => job,
+            Ok(Err(error)) => return Ok(Err(error)),
+            Err(error @ OffloadError::Busy) => return Err(PortError::unavailable(PLANNER, error)),
+            Err(error) => return Ok(Err(JobError::bug(code::INTERNAL, error.to_string()))),
         };
         let id = job.id;
         let submission =
