@@ -13,14 +13,14 @@ use crate::{
 /// Makes a request's body of about this length.
 type MakeBody = fn(usize) -> String;
 
-/// An object of seven bytes takes a node of 640 bytes, and in one process the request, the plan, the
-/// view, the task and its result hold it at once.
+/// An object of seven bytes takes a node of 640 bytes, and in one process the request, the plan,
+/// the view, the task and its result hold it at once.
 const BYTE: ByteCost = ByteCost { cpu: Duration::from_micros(15), memory: 1_000 };
 
 fn composition(clip: &str, merge: &str) -> String {
     format!(
-        r#"{{"kind":"render","input":{{"merge":[{merge}],"timeline":{{"tracks":[{{"clips":[{clip}]}}]}},
-           "output":{{"format":"mp4"}}}}}}"#
+        r#"{{"kind":"render","input":{{"merge":[{merge}],
+            "timeline":{{"tracks":[{{"clips":[{clip}]}}]}},"output":{{"format":"mp4"}}}}}}"#
     )
 }
 

@@ -11,7 +11,7 @@ use crate::process::Process;
 const TICKS: u64 = 100;
 /// Processor time that the process may use besides, for its heartbeats and sweeps.
 const OTHER_WORK: Duration = Duration::from_millis(700);
-/// Memory that an attack may take whatever its size: buffers, thread stacks, the allocator's reserve.
+/// Memory that an attack of any size may take: buffers, thread stacks, the allocator's reserve.
 const OTHER_MEMORY: u64 = 64 << 20;
 
 /// Processor time and memory that an input cost.

@@ -60,7 +60,7 @@ pub struct ConnectionBounds {
 }
 
 impl ConnectionBounds {
-    /// The bounds for so many connections.
+    /// The bounds of a server with at most `connections` of them.
     pub fn of(connections: usize) -> Self {
         let (head, idle, stall) = (REQUEST_HEAD_WITHIN, IDLE_CONNECTION, RESPONSE_STALL);
         Self { connections, head, idle, stall }

@@ -1,4 +1,4 @@
-//! The state that a crash or an outage leaves between two statements, and what the sweep makes of it.
+//! The state that a crash or an outage leaves between two statements, and its repair by the sweep.
 
 use std::time::Duration;
 
