@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use common::limits::{
-    COUNTED_BACKLOG, IDEMPOTENCY_KEPT, LEASE, LIST_SCAN, MAX_GROUP, UNFIT_PAUSE, WORKER_ALIVE,
-    WORKER_KEPT,
+    CLOCK_STEP, COUNTED_BACKLOG, IDEMPOTENCY_KEPT, LEASE, LIST_SCAN, MAX_GROUP, UNFIT_PAUSE,
+    WORKER_ALIVE, WORKER_KEPT,
 };
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ pub fn bounds() -> Vec<(&'static str, String)> {
         ("FULL_SCAN_EVERY_MS", ms(FULL_SCAN_EVERY)),
         ("LIVE_WORKERS", LIVE_WORKERS.to_string()),
         ("MEMO_TOUCHED_EVERY_MS", ms(MEMO_TOUCHED_EVERY)),
+        ("CLOCK_STEP_MS", ms(CLOCK_STEP)),
         ("CLOCK_AHEAD_MS", ms(CLOCK_AHEAD)),
         ("NO_BATCH", Uuid::nil().to_string()),
         ("PLANNER_SETTINGS", PLANNER_SETTINGS.to_owned()),

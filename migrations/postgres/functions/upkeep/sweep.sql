@@ -4,7 +4,7 @@
 --
 -- While this server was away no worker could send a heartbeat. So a sweep that comes late (the
 -- previous one is more than a lease ago, or the server has just started) takes nothing for the
--- length of a lease.
+-- length of a lease. A sweep that finds the clock set back first puts right what that held.
 CREATE OR REPLACE FUNCTION spool.sweep(
     quarantine_after integer, most bigint,
     OUT lost bigint, OUT jobs uuid[], OUT ready_queues text[], OUT to_end uuid[],
@@ -15,17 +15,21 @@ CREATE OR REPLACE FUNCTION spool.sweep(
 DECLARE
     at bigint;
     grace bigint;
+    before bigint;
     expired uuid[];
 BEGIN
     lost := 0;
-    SELECT v.grace_until INTO grace FROM spool.sweep_state v FOR UPDATE;
+    SELECT v.swept_at INTO before FROM spool.sweep_state v FOR UPDATE;
     at := spool.now_ms();
-    UPDATE spool.sweep_state v SET swept_at = at, grace_until = greatest(
+    IF before > at + {{CLOCK_STEP_MS}} THEN
+        PERFORM spool.put_clock_right(before, at);
+    END IF;
+    UPDATE spool.sweep_state v SET swept_at = at, grace_until = least(at + {{LEASE_MS}}, greatest(
         v.grace_until,
         CASE WHEN v.swept_at > 0 AND at - v.swept_at > {{LEASE_MS}} THEN at + {{LEASE_MS}}
             ELSE 0 END,
         CASE WHEN v.swept_at > 0 THEN (extract(epoch FROM pg_postmaster_start_time()) *
-            1000)::bigint + {{LEASE_MS}} ELSE 0 END)
+            1000)::bigint + {{LEASE_MS}} ELSE 0 END))
     RETURNING v.grace_until INTO grace;
     IF at < grace THEN
         RETURN;

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use common::{
+    error::JobError,
+    outcome::Verdict,
     queue::Queue,
     rules::lifecycle::TaskState,
     store::{Heartbeat, Retention, WorkerRegistration},
-    submission::NewBatch,
+    submission::{NewBatch, NewJob},
 };
+use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Connection, Executor};
 
@@ -110,6 +113,50 @@ async fn after_an_outage_no_lease_expires_and_no_loss_counts_for_the_length_of_a
     }
     sql.execute("UPDATE spool.sweep_state SET grace_until = 0").await.expect("writes");
     assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 1, "a lease later it counts");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_holds_no_lease_no_pause_and_no_deadline() {
+    let (on, mut sql, _) = new_store().await;
+    let (running, paused, chosen, bound) = (job(), job(), job(), job());
+    let hour = Duration::from_secs(3600);
+    let chosen = NewJob { run_at: Some(Timestamp::now() + 2 * hour), ..chosen };
+    let bound = NewJob { queue_timeout: Some(hour), ..bound };
+    for job in [&running, &paused, &chosen, &bound] {
+        on.accept(job).await;
+    }
+    on.store.sweep(POLICY).await.expect("sweeps");
+    on.start(only(&running)).await;
+    let again = on.start(only(&paused)).await;
+    let error = JobError::transient("x", "a test");
+    on.count(&again, Verdict::Retry { error, pause: hour }).await;
+    // As if all of it had been written by a clock that was an hour ahead.
+    for statement in [
+        "UPDATE spool.sweep_state SET swept_at = swept_at + 3600000",
+        "UPDATE spool.tasks SET lease_until = lease_until + 3600000 WHERE state = 'running'",
+        "UPDATE spool.tasks SET queued_at = queued_at + 3600000 WHERE phase = 2",
+        "UPDATE spool.tasks SET run_at = run_at + 3600000 WHERE fence > 0 AND phase = 3",
+        "UPDATE spool.deadlines SET due_at = due_at + 3600000",
+        "UPDATE spool.workers SET heartbeat_at = heartbeat_at + 3600000",
+    ] {
+        sql.execute(statement).await.expect("writes");
+    }
+    on.store.sweep(POLICY).await.expect("sweeps");
+    let lease = "SELECT round((lease_until - spool.now_ms()) / 60000.0)::bigint FROM spool.tasks
+        WHERE state = 'running'";
+    assert_eq!(number(&mut sql, lease).await, 0, "seconds");
+    let pause = "SELECT round((run_at - spool.now_ms()) / 60000.0)::bigint FROM spool.tasks
+        WHERE fence > 0 AND phase = 3";
+    assert_eq!(number(&mut sql, pause).await, 60);
+    let chosen_time = "SELECT round((run_at - spool.now_ms()) / 60000.0)::bigint FROM spool.tasks
+        WHERE fence = 0 AND phase = 3";
+    assert_eq!(number(&mut sql, chosen_time).await, 120, "it stays");
+    let later = "SELECT count(*) FROM spool.workers WHERE heartbeat_at > spool.now_ms()";
+    assert_eq!(number(&mut sql, later).await, 0);
+    let deadline = "SELECT round((due_at - spool.now_ms()) / 60000.0)::bigint FROM spool.deadlines";
+    assert_eq!(number(&mut sql, deadline).await, 60);
+    let queued = "SELECT count(*) FROM spool.tasks WHERE queued_at > spool.now_ms()";
+    assert_eq!(number(&mut sql, queued).await, 0);
 }
 
 #[tokio::test]
