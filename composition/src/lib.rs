@@ -34,7 +34,7 @@ mod composition;
 mod document;
 pub mod kinds;
 mod limits;
-mod line_breaks;
+mod mandatory_breaks;
 mod merge;
 pub mod plan;
 mod resolve;

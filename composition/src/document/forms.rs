@@ -2,7 +2,7 @@
 
 use super::{Definitions, DocumentReader, Form, brief};
 use crate::limits::{MAX_LINE, MAX_PROSE};
-use crate::line_breaks::with_line_feeds;
+use crate::mandatory_breaks::with_line_feeds;
 use serde_json::{Value, json};
 
 /// Name: one line of text that is not empty.

@@ -15,7 +15,7 @@ pub use phrases::phrases;
 pub use words::{Grouping, cues_from_words};
 
 use crate::limits::{MAX_CUES, MAX_PROSE};
-use crate::line_breaks::with_line_feeds;
+use crate::mandatory_breaks::with_line_feeds;
 use crate::plan::Ratio;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -172,7 +172,6 @@ pub async fn task_view(
     Ok(Some(view))
 }
 
-/// Reads a task without its needs.
 fn batch_view(row: SqliteRow) -> sqlx::Result<BatchView> {
     Ok(BatchView {
         id: BatchId(row.try_get("id")?),
@@ -184,6 +183,7 @@ fn batch_view(row: SqliteRow) -> sqlx::Result<BatchView> {
     })
 }
 
+/// Reads a task without its needs.
 fn read_task(row: SqliteRow) -> sqlx::Result<TaskView> {
     let worker: Option<Uuid> = row.try_get("worker")?;
     let mut unreadable = None;
