@@ -4,6 +4,7 @@
 //! the containers, and the codecs. Without them, a file named `.mp4` that holds a playlist would
 //! open any address in the playlist.
 
+use super::decoders::DECODERS;
 use crate::error::{MediaError, Result, libav_text};
 use crate::ffi;
 use ffmpeg_next as ffmpeg;
@@ -14,16 +15,6 @@ use std::path::Path;
 pub(crate) const DEMUXERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpegts,mpeg,\
     ogg,nut,gif,apng,png_pipe,jpeg_pipe,webp_pipe,gif_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,\
     mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,caf,ivf,mxf,yuv4mpegpipe";
-
-/// Codecs that may be decoded, as libav names its decoders.
-pub(crate) const DECODERS: &str = "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,\
-    mpeg4,mpeg2video,mpeg1video,h263,flv,msmpeg4v3,wmv1,wmv2,wmv3,vc1,theora,prores,dnxhd,cfhd,\
-    mjpeg,png,apng,gif,webp,bmp,tiff,ffv1,huffyuv,ffvhuff,utvideo,rawvideo,\
-    qtrle,jpeg2000,libopenjpeg,libjxl,dvvideo,\
-    aac,aac_latm,mp3,mp3float,mp2,mp2float,ac3,eac3,dca,opus,libopus,vorbis,flac,alac,\
-    wmav1,wmav2,wmapro,amrnb,amrwb,\
-    pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_u8,pcm_s8,pcm_f32le,pcm_f32be,\
-    pcm_f64le,pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt";
 
 /// Opens a file and probes its streams, under the three lists.
 ///

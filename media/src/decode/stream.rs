@@ -5,6 +5,7 @@
 //! never decoded). If that key frame is too late, the seek is repeated from further back.
 
 use super::clock::StreamClock;
+use super::decoders::listed_decoder;
 use super::exif::exif_orientation;
 use super::mirror::mirrored;
 use super::open::open_input;
@@ -88,7 +89,7 @@ impl StreamReader {
         })?;
         let clock = StreamClock::of(&input, &requested);
         let orientation = stream_orientation(&requested).or_else(|| exif_orientation(path));
-        let decoder = open_decoder(&requested).map_err(|error| decoder_error(path, error))?;
+        let decoder = open_decoder(path, &requested)?;
         let stream = requested.index();
         let sparse = has_sparse_times(&input);
         Ok(Self {
@@ -356,7 +357,18 @@ fn decoder_error(path: &Path, error: ffmpeg::Error) -> MediaError {
 
 /// Opens a stream's decoder with one thread: segments run in parallel already, and one thread gives
 /// the same bits each time.
-fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::Error> {
+fn open_decoder(path: &Path, stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video> {
+    let found = match alpha_decoder(stream) {
+        Some(found) => found,
+        None => listed_decoder(path, stream.parameters().id())?,
+    };
+    open_found(stream, found).map_err(|error| decoder_error(path, error))
+}
+
+fn open_found(
+    stream: &ffmpeg::Stream<'_>,
+    found: ffmpeg::Codec,
+) -> Result<decoder::Video, ffmpeg::Error> {
     let mut context = codec::Context::from_parameters(stream.parameters())?;
     context.set_threading(codec::threading::Config {
         kind: codec::threading::Type::None,
@@ -365,9 +377,6 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
     });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
-    let found = alpha_decoder(stream)
-        .or_else(|| decoder::find(decoder.id()))
-        .ok_or(ffmpeg::Error::DecoderNotFound)?;
     let mut options = ffmpeg::Dictionary::new();
     options.set("max_pixels", MAX_PIXELS);
     decoder.open_as_with(found, options)?.video()

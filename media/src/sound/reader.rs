@@ -7,6 +7,7 @@
 
 use super::resample::{InputFormat, Resampler};
 use super::stereo::Stereo;
+use crate::decode::decoders::listed_decoder;
 use crate::decode::open::open_input;
 use crate::{MediaError, Result, ffi};
 use ffmpeg_next as ffmpeg;
@@ -88,7 +89,8 @@ impl SoundReader {
             .ok_or_else(|| {
                 MediaError::BadInput(format!("{} has no sound stream {stream}", path.display()))
             })?;
-        let decoder = open_decoder(&requested).map_err(|error| {
+        let found = listed_decoder(path, requested.parameters().id())?;
+        let decoder = open_decoder(&requested, found).map_err(|error| {
             MediaError::from_libav(
                 format_args!("opening the sound decoder of {}", path.display()),
                 error,
@@ -373,7 +375,10 @@ fn rescale(samples: i64, from: u32, to: u32) -> i64 {
     samples.rescale(Rational(1, from as i32), Rational(1, to as i32))
 }
 
-fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Audio, ffmpeg::Error> {
+fn open_decoder(
+    stream: &ffmpeg::Stream<'_>,
+    found: ffmpeg::Codec,
+) -> Result<decoder::Audio, ffmpeg::Error> {
     let mut context = codec::Context::from_parameters(stream.parameters())?;
     context.set_threading(codec::threading::Config {
         kind: codec::threading::Type::None,
@@ -383,5 +388,5 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Audio, ffmpeg::E
     let mut decoder = context.decoder();
     // Without it the decoder can't shift timestamps by the priming samples that it drops.
     decoder.set_packet_time_base(stream.time_base());
-    decoder.audio()
+    decoder.open_as(found)?.audio()
 }

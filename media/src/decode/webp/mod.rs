@@ -8,6 +8,7 @@ mod canvas;
 mod chunks;
 
 use super::colour::ColourEncoding;
+use super::decoders::listed_decoder;
 use super::scaler::{FrameRect, ScaleTarget, Scalers};
 use super::shown_frame::ShownFrame;
 use crate::error::{MediaError, Result};
@@ -62,9 +63,7 @@ impl AnimatedWebp {
         let mut file = File::open(path).map_err(failed)?;
         let Some(animation) = WebpAnimation::read(&mut file, path)? else { return Ok(None) };
         let decoder_error = |error| MediaError::from_libav("opening the decoder of WebP", error);
-        let found = decoder::find(codec::Id::WEBP)
-            .ok_or(ffmpeg_next::Error::DecoderNotFound)
-            .map_err(decoder_error)?;
+        let found = listed_decoder(path, codec::Id::WEBP)?;
         let mut context = codec::Context::new_with_codec(found);
         context.set_threading(codec::threading::Config { count: 1, ..Default::default() });
         let decoder = context

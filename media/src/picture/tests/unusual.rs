@@ -2,6 +2,7 @@
 
 use super::finished::{VideoMaker, make};
 use super::segments::{SegmentFixture, picture_of, video_of};
+use crate::MediaError;
 use crate::probe::probe;
 use composition::plan::*;
 
@@ -25,6 +26,25 @@ fn drawn(
 
 fn near(found: u8, expected: u8, tolerance: u8) -> bool {
     found.abs_diff(expected) <= tolerance
+}
+
+#[test]
+fn codecs_that_are_not_on_the_list_are_refused_by_name() {
+    let mut fixture = SegmentFixture::new(64, 48);
+    let picture = "-f lavfi -i color=red:s=96x48:r=25:d=1";
+    let sound = "-f lavfi -i sine=r=8000:d=1 -ac 1";
+    for (name, coded_as, arguments) in [
+        ("magic.mkv", "magicyuv", format!("{picture} -pix_fmt yuv420p -c:v magicyuv")),
+        ("cinepak.mov", "cinepak", format!("{picture} -c:v cinepak")),
+        ("v210.mov", "v210", format!("{picture} -pix_fmt yuv422p10 -c:v v210")),
+        ("g726.wav", "adpcm_g726", format!("{sound} -c:a g726")),
+    ] {
+        let path = fixture.path(name);
+        make(&path, &arguments);
+        let error = probe(&path, &fixture.add(&path)).unwrap_err();
+        assert!(matches!(error, MediaError::Unsupported(_)), "{name}: {error:?}");
+        assert!(error.to_string().contains(&format!("is coded as {coded_as},")), "{error}");
+    }
 }
 
 #[test]
