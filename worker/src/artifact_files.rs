@@ -21,15 +21,16 @@ use crate::{
 };
 
 impl Context {
-    /// Fetches artifacts into the scratch folder, each into a file named by its hash.
+    /// Fetches artifacts as inputs of media processes, each into a file named by its hash.
     pub(crate) async fn fetch_sources(
         &self,
         hashes: &[SourceHash],
         scratch: &Scratch,
     ) -> Result<Files, JobError> {
-        let wanted = hashes.iter().map(|hash| Ok((digest(hash)?, scratch.path().join(&hash.0))));
+        let file = |hash: &SourceHash| scratch.inputs().join(&hash.0);
+        let wanted = hashes.iter().map(|hash| Ok((digest(hash)?, file(hash))));
         self.fetch_artifacts(&wanted.collect::<Result<Vec<_>, JobError>>()?).await?;
-        Ok(hashes.iter().map(|hash| (hash.clone(), scratch.path().join(&hash.0))).collect())
+        Ok(hashes.iter().map(|hash| (hash.clone(), file(hash))).collect())
     }
 
     /// Fetches one artifact into the file `path`.

@@ -41,7 +41,7 @@ impl Context {
     }
 
     async fn probe(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, HandlerError> {
-        let path = scratch.path().join(hash.to_string());
+        let path = scratch.inputs().join(hash.to_string());
         self.fetch_artifact(hash, &path).await?;
         let job = MediaJob::Probe { source: path, hash: SourceHash(hash.to_string()) };
         match self.run_media(&job, scratch, "probing").await? {

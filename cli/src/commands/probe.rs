@@ -34,7 +34,7 @@ pub async fn run(options: Probe, json: bool) -> CommandResult {
     let scratch = user_root().and_then(|root| Scratch::create(&root)).map_err(no_folder)?;
     // The media process does not see the name, as in a worker: libav would trust its extension
     // before it reads the content.
-    let link = scratch.path().join(&hash.0);
+    let link = scratch.inputs().join(&hash.0);
     std::os::unix::fs::symlink(&source, &link).map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
     let sandbox = Sandbox::new(program, [worker::MEDIA_PROCESS_ARGUMENT]).map_err(failed)?;

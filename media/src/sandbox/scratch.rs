@@ -8,6 +8,11 @@
 //! The root belongs to this user, and nobody else may enter it. In a shared folder such as `/tmp`
 //! another user may prepare what a fixed name leads to; so nothing is followed or used there that
 //! this user does not own.
+//!
+//! In a run's folder, the media process may write to one part and only read the other. The inputs
+//! are in the second, mostly as further names of stored artifacts: a process that could write there
+//! would change the artifacts themselves. Copies would protect them as well, at the price of
+//! writing every source once more for each segment.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -23,7 +28,9 @@ const ROOT_LOCK: &str = ".lock";
 /// A folder for one run: empty at first, and deleted with its files when dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    path: PathBuf,
+    folder: PathBuf,
+    outputs: PathBuf,
+    inputs: PathBuf,
     /// An open handle to the folder itself, which holds the lock.
     _lock: File,
 }
@@ -37,23 +44,33 @@ impl Scratch {
         private_folder(root)?;
         let root = root.canonicalize()?;
         let _guard = lock_root(&root)?;
-        let path = fresh_folder(&root)?;
-        let lock = open_folder(&path)?;
+        let folder = fresh_folder(&root)?;
+        let lock = open_folder(&folder)?;
         lock.lock()?;
-        Ok(Self { path, _lock: lock })
+        let (outputs, inputs) = (folder.join("outputs"), folder.join("inputs"));
+        let scratch = Self { folder, outputs, inputs, _lock: lock };
+        DirBuilder::new().mode(0o700).create(&scratch.outputs)?;
+        DirBuilder::new().mode(private_mode()).create(&scratch.inputs)?;
+        Ok(scratch)
     }
 
-    /// The absolute path, without symbolic links.
+    /// The folder that the media process may write to: an absolute path, without symbolic links.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.outputs
+    }
+
+    /// The folder for files that media processes read and this process alone makes.
+    #[must_use]
+    pub fn inputs(&self) -> &Path {
+        &self.inputs
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            let path = self.path.display();
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            let path = self.folder.display();
             tracing::warn!(%path, %error, "a scratch folder could not be removed");
         }
     }
@@ -200,7 +217,7 @@ fn fresh_folder(root: &Path) -> io::Result<PathBuf> {
     let mut number = 0_u64;
     loop {
         let path = root.join(format!("{process}-{number}"));
-        match DirBuilder::new().mode(0o700).create(&path) {
+        match DirBuilder::new().mode(private_mode()).create(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(error),
@@ -233,8 +250,10 @@ mod tests {
         let path = scratch.path().to_owned();
         fs::create_dir(path.join("inner")).unwrap();
         fs::write(path.join("inner/file"), b"x").unwrap();
+        fs::write(scratch.inputs().join("source"), b"x").unwrap();
         drop(scratch);
-        assert!(!path.exists());
+        assert!(!path.parent().unwrap().exists());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "the lock alone");
     }
 
     #[test]

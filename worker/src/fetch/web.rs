@@ -122,11 +122,11 @@ impl WebSources {
             StatusCode::NOT_MODIFIED => match last {
                 Some(last) => match self.known.unchanged(src, &last.validator).await {
                     Some(fetched) => Ok(fetched),
-                    None => self.download(src, scratch.path(), self.get(src).await?).await,
+                    None => self.download(src, scratch.inputs(), self.get(src).await?).await,
                 },
                 None => Err(bad(src, "it answers 304 to a request without conditions")),
             },
-            status if status.is_success() => self.download(src, scratch.path(), response).await,
+            status if status.is_success() => self.download(src, scratch.inputs(), response).await,
             status => Err(refused(src, status, response.headers())),
         };
         Ok((fetched?, lifetime))

@@ -127,14 +127,14 @@ impl FetchedInputs {
         };
         for index in 0..segments {
             let rendered: Rendered = context.need(index)?;
-            let path = scratch.path().join(format!("segment-{index}"));
+            let path = scratch.inputs().join(format!("segment-{index}"));
             inputs.files.push((rendered.artifact, path.clone()));
             inputs.segments.push(path);
             inputs.warnings.extend(rendered.warnings);
         }
         if assemble.sound.is_some() {
             let mixed: Mixed = context.need(segments)?;
-            let path = scratch.path().join("sound");
+            let path = scratch.inputs().join("sound");
             inputs.files.push((mixed.artifact, path.clone()));
             inputs.sound = Some(path);
             inputs.loudness = mixed.loudness;

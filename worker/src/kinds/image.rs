@@ -20,7 +20,7 @@ pub(super) async fn run(
 ) -> Result<HandlerOutput, HandlerError> {
     let input = image::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scratch = context.scratch()?;
-    let file = scratch.path().join("picture");
+    let file = scratch.inputs().join("picture");
     context.reporter.report(0.0, "painting");
     let provenance = providers.paint(context, &input, &file).await?;
     let media_type = media_type_of(&file).await;

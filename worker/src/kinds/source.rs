@@ -21,7 +21,8 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     let scratch = context.scratch()?;
     context.reporter.report(0.0, "fetching");
     let fetched =
-        match context.tools.fetcher.fetch(&source.src, scratch.path(), &context.lease.stop).await {
+        match context.tools.fetcher.fetch(&source.src, scratch.inputs(), &context.lease.stop).await
+        {
             Err(_) if context.lease.stop.reason().is_some() => return Err(HandlerError::Stopped),
             fetched => fetched?,
         };
@@ -120,7 +121,7 @@ async fn read_text(
     if fetched.bytes > MAX_SUBTITLE_BYTES {
         return Err(bad("it is larger than 4 MiB").into());
     }
-    let path = scratch.path().join("subtitles");
+    let path = scratch.inputs().join("subtitles");
     context.fetch_artifact(&fetched.hash, &path).await?;
     let bytes = tokio::fs::read(&path).await.map_err(|error| {
         JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))

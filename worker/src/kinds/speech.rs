@@ -21,11 +21,11 @@ pub(super) async fn run(
 ) -> Result<HandlerOutput, HandlerError> {
     let speech = speech::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scratch = context.scratch()?;
-    let out = scratch.path().join("speech.wav");
+    let out = scratch.inputs().join("speech.wav");
     context.reporter.report(0.0, "speaking");
     let SpeechReply { words, media_type, provenance } =
         providers.speak(context, &speech, &out).await?;
-    let copy = scratch.path().join("heard.wav");
+    let copy = scratch.inputs().join("heard.wav");
     tokio::fs::hard_link(&out, &copy).await.map_err(|error| unread(&error))?;
     let artifact = context.store_file(&out, media_type).await?;
     let facts = context

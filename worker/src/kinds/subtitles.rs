@@ -55,7 +55,7 @@ async fn words(
     }
     let sourced: SourceOutput = context.need(0)?;
     let scratch = context.scratch()?;
-    let sound = scratch.path().join("recording");
+    let sound = scratch.inputs().join("recording");
     context.fetch_artifact(&sourced.artifact, &sound).await?;
     context.reporter.report(0.1, "listening");
     let language = input.language.as_deref();

@@ -72,7 +72,7 @@ impl Painter for Procedural {
         let input = input.clone();
         if input.motion {
             let scratch = context.scratch()?;
-            let frames = scratch.path().join("frames.y4m");
+            let frames = scratch.inputs().join("frames.y4m");
             let size = self.draw({
                 let frames = frames.clone();
                 move || moving::draw(&input, &frames)

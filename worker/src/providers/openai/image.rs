@@ -119,7 +119,7 @@ impl OpenAi {
             return Ok(());
         }
         let scratch = context.scratch()?;
-        let fetched = match context.tools.fetcher.fetch(url, scratch.path(), stop).await {
+        let fetched = match context.tools.fetcher.fetch(url, scratch.inputs(), stop).await {
             Err(_) if stop.reason().is_some() => return Err(HandlerError::Stopped),
             Err(error) if error.class == ErrorClass::Caller => {
                 let what = format!("names a picture that can't be had: {}", error.detail);
