@@ -22,6 +22,8 @@ use crate::protocol::{AssembleOutput, Progress};
 use crate::{MediaError, Result};
 use composition::plan::{Assemble, Format};
 use frames::FrameSource;
+use std::fs::File;
+use std::io;
 
 /// Makes the file that the plan asks for, verifies it, and takes poster and thumbnail from it.
 ///
@@ -93,9 +95,12 @@ fn copy_sound(files: &AssembleFiles<'_>) -> Result<u64> {
             files.out.display()
         )));
     };
-    std::fs::copy(sound, files.out).map_err(|error| {
-        MediaError::from_io(format_args!("writing {}", files.out.display()), &error)
-    })?;
+    // Not `fs::copy`, which also sets the file's mode: the sandbox denies that.
+    File::open(sound)
+        .and_then(|mut sound| io::copy(&mut sound, &mut File::create(files.out)?))
+        .map_err(|error| {
+            MediaError::from_io(format_args!("writing {}", files.out.display()), &error)
+        })?;
     verify::sound_milliseconds(files.out)
 }
 

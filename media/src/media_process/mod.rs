@@ -12,6 +12,7 @@ mod work;
 
 use crate::protocol::{JobRequest, MediaJob, Output, Progress, Reply};
 use crate::{MediaError, Result};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsFd;
@@ -39,27 +40,36 @@ pub fn main() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    let inherited = crate::sandbox::close_inherited();
     let mut replies = ReplyWriter::take_stdout()?;
     let request = read_request()?;
     set_process_name(&request.job);
-    let result = match crate::sandbox::confine(&request.job, &request.scratch, &request.bounds) {
+    let JobRequest { job, scratch, bounds, policy } = &request;
+    let result = match crate::sandbox::confine(job, scratch, bounds, inherited) {
         Ok(confinement) => {
+            let satisfied = confinement.satisfy(*policy);
             replies.send(&Reply::Confined(confinement))?;
             end_with_parent()?;
-            work(&request.job, &mut replies)
+            satisfied.and_then(|()| work(job, &mut replies))
         }
         Err(error) => Err(error),
     };
     replies.send(&match result {
         Ok(output) => Reply::Done(Box::new(output)),
-        Err(error) => Reply::Failed(without_folder(error, &request.scratch)),
+        Err(error) => Reply::Failed(without_folders(error, job, scratch)),
     })
 }
 
-/// Removes the scratch folder's path from a sentence that clients will see.
-fn without_folder(error: MediaError, scratch: &Path) -> MediaError {
-    let folder = format!("{}/", scratch.display());
-    error.reworded(|sentence| sentence.replace(&folder, ""))
+/// Removes the paths of the folders of inputs and outputs from a sentence that clients will see.
+fn without_folders(error: MediaError, job: &MediaJob, scratch: &Path) -> MediaError {
+    let reads = job.reads();
+    let inputs = reads.iter().filter_map(|file| file.parent());
+    let folders: BTreeSet<&Path> = inputs.chain([scratch]).collect();
+    error.reworded(|sentence| {
+        folders.iter().fold(sentence, |sentence, folder| {
+            sentence.replace(&format!("{}/", folder.display()), "")
+        })
+    })
 }
 
 /// Shows the job in process lists. scripts/bench reads the name too.

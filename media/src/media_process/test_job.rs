@@ -2,16 +2,21 @@
 
 use crate::protocol::{EscapeAttempt, Progress, TestJob};
 use crate::{MediaError, Result};
+use rustix::process::{Signal, getpid, kill_process};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const REPORT_EVERY: Duration = Duration::from_millis(50);
 const MIB: u64 = 1 << 20;
 
-/// Spins, allocates, tries to escape and exits, in this order, as far as asked.
+/// Spins, allocates, raises a signal, tries to escape and exits, in this order, as far as asked.
 pub(super) fn run(job: &TestJob, report: &mut dyn FnMut(Progress)) -> Result<()> {
     spin(job, report);
     let allocated = allocate(job.allocate_mb)?;
+    if job.signal {
+        kill_process(getpid(), Signal::USR1)
+            .map_err(|error| MediaError::Internal(format!("raising a signal failed: {error}")))?;
+    }
     if let Some(escape) = &job.escape {
         attempt(escape)?;
     }

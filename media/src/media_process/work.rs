@@ -25,6 +25,7 @@ pub(super) fn run(job: &MediaJob, report: &mut dyn FnMut(Progress)) -> Result<Ou
             crate::sound::render(sound, files, out, report).map(Output::Sound)
         }
         MediaJob::Speech { speech, out } => crate::speech::speak(speech, out).map(Output::Speech),
+        MediaJob::Confine => Ok(Output::Confine),
         #[cfg(feature = "test-doubles")]
         MediaJob::Test(job) => test_job::run(job, report).map(|()| Output::Test),
         MediaJob::Assemble { assemble, segments, sound, out, poster, thumbnail } => {

@@ -65,6 +65,8 @@ pub enum MediaJob {
         /// The WAV file to write.
         out: PathBuf,
     },
+    /// Confine the process and do nothing else, to show which layers of the sandbox hold.
+    Confine,
     /// Misbehave as a test asks.
     #[cfg(feature = "test-doubles")]
     Test(TestJob),
@@ -82,7 +84,7 @@ impl MediaJob {
             Self::Assemble { segments, sound, .. } => {
                 segments.iter().chain(sound).map(PathBuf::as_path).collect()
             }
-            Self::Speech { .. } => Vec::new(),
+            Self::Speech { .. } | Self::Confine => Vec::new(),
             #[cfg(feature = "test-doubles")]
             Self::Test(_) => Vec::new(),
         }
@@ -92,7 +94,7 @@ impl MediaJob {
     #[must_use]
     pub fn writes(&self) -> Vec<&Path> {
         match self {
-            Self::Probe { .. } => Vec::new(),
+            Self::Probe { .. } | Self::Confine => Vec::new(),
             Self::Segment { out, .. }
             | Self::Still { out, .. }
             | Self::Sound { out, .. }
@@ -115,6 +117,7 @@ impl MediaJob {
             Self::Sound { .. } => "sound",
             Self::Assemble { .. } => "assemble",
             Self::Speech { .. } => "speech",
+            Self::Confine => "confine",
             #[cfg(feature = "test-doubles")]
             Self::Test(_) => "echo",
         }

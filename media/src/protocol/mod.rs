@@ -16,7 +16,7 @@ pub use job::{Files, MediaJob};
 pub use output::{
     AssembleOutput, Output, PictureOutput, SoundOutput, SpeechOutput, SpokenText, TimedWord,
 };
-pub use reply::{Confinement, Progress};
+pub use reply::{Confinement, Progress, SandboxPolicy};
 pub(crate) use reply::{JobRequest, Reply};
 #[cfg(feature = "test-doubles")]
 pub use test_job::{EscapeAttempt, TestJob};

@@ -18,6 +18,8 @@ pub enum Output {
     Assemble(AssembleOutput),
     /// The output of [`MediaJob::Speech`](super::MediaJob::Speech).
     Speech(SpeechOutput),
+    /// The output of [`MediaJob::Confine`](super::MediaJob::Confine).
+    Confine,
     /// The output of the tests' job.
     #[cfg(feature = "test-doubles")]
     Test,

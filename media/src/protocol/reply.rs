@@ -13,6 +13,19 @@ pub(crate) struct JobRequest {
     pub job: MediaJob,
     pub scratch: PathBuf,
     pub bounds: Bounds,
+    #[serde(default)]
+    pub policy: SandboxPolicy,
+}
+
+/// The rule for machines that lack a layer of the sandbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxPolicy {
+    /// Work with the layers that there are, and log the missing ones.
+    #[default]
+    Prefer,
+    /// Refuse to work.
+    Require,
 }
 
 /// A line from the media process.

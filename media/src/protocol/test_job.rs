@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// A job that spins, allocates, tries to escape and exits, in this order, as far as asked.
+/// A job that spins, allocates, raises a signal, tries to escape and exits, in this order, as far
+/// as asked.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TestJob {
@@ -13,6 +14,8 @@ pub struct TestJob {
     pub progress: bool,
     /// Allocates and writes this many MiB.
     pub allocate_mb: u64,
+    /// Sends itself SIGUSR1, for which a test preloads a library with a handler.
+    pub signal: bool,
     /// Ends the process without a reply, as a crash would.
     pub exit: bool,
     /// Tries to reach beyond the sandbox, and fails with the names of the attempts that succeeded.

@@ -45,7 +45,7 @@ impl Bounds {
             MediaJob::Sound { sound, .. } => Self::of_sound(sound),
             MediaJob::Assemble { assemble, .. } => Self::of_assembly(assemble),
             MediaJob::Probe { source, .. } => Self::of_reading(source),
-            MediaJob::Speech { .. } => Self::light(),
+            MediaJob::Speech { .. } | MediaJob::Confine => Self::light(),
             #[cfg(feature = "test-doubles")]
             MediaJob::Test(_) => Self::light(),
         }

@@ -1,15 +1,15 @@
 //! Confines the media process, before it reads a byte of media.
 //!
-//! Kernels and containers differ, so a layer that the machine lacks is reported and not fatal: it
-//! is worth a line in the operator's log, and no reason to render nothing. Only the resource limits
-//! are required, since without them one file can take the machine down. The order matters: a
-//! namespace needs privileges that the next step gives up, the file rules need paths that can still
-//! be reached, and the system call filter comes last because it denies calls that the earlier steps
-//! make.
+//! Kernels and containers differ, so a layer that the machine lacks is reported. By default it is
+//! worth a line in the operator's log, and no reason to render nothing; an operator can require
+//! every layer. The resource limits are always required, since without them one file can take the
+//! machine down. The order matters: a namespace needs privileges that the next step gives up, the
+//! file rules need paths that can still be reached, and the system call filter comes last because
+//! it denies calls that the earlier steps make.
 
 use super::scratch::open_folder;
 use super::syscalls;
-use crate::protocol::{Bounds, Confinement, MediaJob};
+use crate::protocol::{Bounds, Confinement, MediaJob, SandboxPolicy};
 use crate::{MediaError, Result};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreated,
@@ -40,6 +40,9 @@ const VOICES: &[&str] = &[
 ];
 /// Seconds of processor time between `SIGXCPU`, which names the cause, and `SIGKILL`.
 const CPU_GRACE: u64 = 5;
+/// Threads of one process, many times those of the encoders on a large machine. Kernels before 5.14
+/// count those of all the user's processes.
+const MAX_THREADS: u64 = 4096;
 /// Address space beyond writable memory: file mappings (libraries, fonts) and gaps between arenas.
 const ADDRESS_SLACK: u64 = 4 << 30;
 
@@ -51,22 +54,51 @@ impl Confinement {
         }
         outcome.is_ok()
     }
+
+    /// Returns an error if the policy requires every layer and one is missing.
+    ///
+    /// # Errors
+    /// The sentence names the missing layers.
+    pub(crate) fn satisfy(&self, policy: SandboxPolicy) -> Result<()> {
+        match policy {
+            SandboxPolicy::Require if !self.missing.is_empty() => {
+                Err(MediaError::Internal(format!(
+                    "the sandbox of media processes lacks a part that `sandbox = \"require\"` \
+                     demands ({}): use a kernel and a container that offer it, or set `sandbox` to \
+                     \"prefer\"",
+                    self.missing.join("; ")
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Confines this process for `job`. Must be called once, while there is a single thread: most
-/// layers bind the calling thread and the threads that it starts later.
+/// layers bind the calling thread and the threads that it starts later. `inherited` is the outcome
+/// of closing the inherited descriptors, which is the first layer.
 ///
 /// # Errors
 /// When a limit can't be set, or the job would write outside `scratch`.
-pub(crate) fn confine(job: &MediaJob, scratch: &Path, bounds: &Bounds) -> Result<Confinement> {
+pub(crate) fn confine(
+    job: &MediaJob,
+    scratch: &Path,
+    bounds: &Bounds,
+    inherited: std::io::Result<()>,
+) -> Result<Confinement> {
     refuse_outside(job, scratch)?;
     limit(bounds)?;
     let mut confinement = Confinement::default();
+    confinement.note("no inherited descriptors", inherited);
     confinement.note("niceness", nice(NICENESS).map(|_| ()));
     confinement.note("no new privileges", rustix::thread::set_no_new_privs(true));
-    confinement.note("network namespace", leave_network());
+    let is_root = getuid().is_root();
+    let has_namespace = confinement.note("network namespace", leave_network(is_root));
+    if has_namespace && !is_root {
+        confinement.note("a user namespace without rights", give_up_namespace());
+    }
     let rules = file_rules(job, scratch);
-    let dropped = drop_root(scratch).map(|user| confinement.note("another user", user));
+    let dropped = is_root.then(|| confinement.note("another user", drop_root(scratch)));
     // A change of user clears the death signal, so it is set afterwards.
     confinement.note("death with the parent", set_parent_process_death_signal(Some(Signal::KILL)));
     let has_file_rules = confinement.note("file rules", rules.and_then(enforce));
@@ -74,7 +106,7 @@ pub(crate) fn confine(job: &MediaJob, scratch: &Path, bounds: &Bounds) -> Result
         // Without file rules, the right to read every file is too much.
         confinement.note("reading as nobody", keep_only(CapabilitySet::empty()));
     }
-    confinement.note("system call filter", syscalls::deny());
+    confinement.note("system call filter", syscalls::allow_listed());
     Ok(confinement)
 }
 
@@ -122,8 +154,8 @@ fn lower(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
 }
 
 /// Enters an empty network namespace; without root, through a user namespace.
-fn leave_network() -> nix::Result<()> {
-    let flags = if getuid().is_root() {
+fn leave_network(is_root: bool) -> nix::Result<()> {
+    let flags = if is_root {
         CloneFlags::CLONE_NEWNET
     } else {
         CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET
@@ -131,22 +163,27 @@ fn leave_network() -> nix::Result<()> {
     unshare(flags)
 }
 
+/// Gives up the rights that a new user namespace grants in itself, and bounds its threads. Outside
+/// one, the kernel's limit would count the other processes of the user.
+fn give_up_namespace() -> rustix::io::Result<()> {
+    keep_only(CapabilitySet::empty())?;
+    lower(Resource::Nproc, MAX_THREADS, MAX_THREADS)
+}
+
 /// Changes the user from root to nobody, who owns the scratch folder from then on. The right to
 /// read and search stays, because sources may lie in folders that only root may enter; the file
 /// rules limit it.
-fn drop_root(scratch: &Path) -> Option<rustix::io::Result<()>> {
-    getuid().is_root().then(|| {
-        give_away(scratch).map_err(|error| {
-            rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PERM)
-        })?;
-        let (user, group) =
-            (rustix::process::Uid::from_raw(NOBODY), rustix::process::Gid::from_raw(NOBODY));
-        rustix::thread::set_keep_capabilities(true)?;
-        rustix::thread::set_thread_groups(&[])?;
-        rustix::thread::set_thread_res_gid(group, group, group)?;
-        rustix::thread::set_thread_res_uid(user, user, user)?;
-        keep_only(CapabilitySet::DAC_READ_SEARCH)
-    })
+fn drop_root(scratch: &Path) -> rustix::io::Result<()> {
+    give_away(scratch).map_err(|error| {
+        rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PERM)
+    })?;
+    let (user, group) =
+        (rustix::process::Uid::from_raw(NOBODY), rustix::process::Gid::from_raw(NOBODY));
+    rustix::thread::set_keep_capabilities(true)?;
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(group, group, group)?;
+    rustix::thread::set_thread_res_uid(user, user, user)?;
+    keep_only(CapabilitySet::DAC_READ_SEARCH)
 }
 
 /// Makes the user nobody the owner of root's scratch folder: by its handle, so that the folder that

@@ -7,16 +7,19 @@
 
 mod bounds;
 mod confine;
+mod inherited;
 mod log_tail;
 mod process_exit;
+mod process_group;
 mod run;
 mod scratch;
 mod spawner;
 mod syscalls;
 
-pub use crate::protocol::{Bounds, Confinement};
+pub use crate::protocol::{Bounds, Confinement, SandboxPolicy};
 pub use process_exit::{ProcessExit, ProcessReport};
 pub use run::Sandbox;
 pub use scratch::{Scratch, private_folder, sweep, user_root};
 
 pub(crate) use confine::confine;
+pub(crate) use inherited::close_inherited;

@@ -2,8 +2,10 @@
 
 use super::log_tail::LogTail;
 use super::process_exit::{ProcessExit, ProcessReport};
+use super::process_group::ProcessGroup;
+use super::scratch::Scratch;
 use super::spawner::Spawner;
-use crate::protocol::{Bounds, Confinement, JobRequest, MediaJob, Progress, Reply};
+use crate::protocol::{Bounds, Confinement, JobRequest, MediaJob, Progress, Reply, SandboxPolicy};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,7 @@ const INHERITED_VARIABLES: &[&str] =
 pub struct Sandbox {
     program: PathBuf,
     arguments: Vec<OsString>,
+    policy: SandboxPolicy,
     spawner: Spawner,
     /// Logs the missing layers of the sandbox once.
     missing_logged: Once,
@@ -51,9 +54,32 @@ impl Sandbox {
         Ok(Self {
             program,
             arguments: arguments.into_iter().map(Into::into).collect(),
+            policy: SandboxPolicy::default(),
             spawner: Spawner::start()?,
             missing_logged: Once::new(),
         })
+    }
+
+    /// Returns the sandbox with another rule for missing layers.
+    #[must_use]
+    pub fn with_policy(self, policy: SandboxPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Confines a process that does nothing else, to find out before the first job whether the
+    /// policy can be kept on this machine.
+    ///
+    /// # Errors
+    /// The sentence names the missing layers, or says why no process could be started.
+    pub async fn check(&self, scratch_root: &Path) -> Result<(), String> {
+        let scratch = Scratch::create(scratch_root)
+            .map_err(|error| format!("no scratch folder can be made: {error}"))?;
+        let (job, cancel) = (MediaJob::Confine, CancellationToken::new());
+        let report = self.run(&job, scratch.path(), Bounds::of(&job), &cancel, |_| {}).await;
+        match report.exit {
+            ProcessExit::Done(_) => Ok(()),
+            failed => Err(failed.sentence()),
+        }
     }
 
     /// Runs `job` and reports how it ended.
@@ -102,12 +128,14 @@ impl Sandbox {
     }
 
     async fn start(&self, job: &MediaJob, scratch: &Path, bounds: Bounds) -> io::Result<Started> {
-        let request = JobRequest { job: job.clone(), scratch: scratch.to_owned(), bounds };
+        let (job, scratch_path) = (job.clone(), scratch.to_owned());
+        let request = JobRequest { job, scratch: scratch_path, bounds, policy: self.policy };
         let mut line = serde_json::to_vec(&request)?;
         line.push(b'\n');
         let mut child = self.spawner.spawn(self.command(scratch)).await?;
         let missing = || io::Error::other("a pipe is missing");
         Ok(Started {
+            group: ProcessGroup::led_by(&child),
             control: child.stdin.take().ok_or_else(missing)?,
             replies: child.stdout.take().ok_or_else(missing)?,
             log: child.stderr.take().ok_or_else(missing)?,
@@ -130,7 +158,8 @@ impl Sandbox {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in a terminal must reach the parent only, which then ends its media processes.
+            // Ctrl-C in a terminal must reach the parent only, which then ends its media processes
+            // by their groups.
             .process_group(0)
             .kill_on_drop(true);
         command
@@ -143,6 +172,8 @@ struct Started {
     replies: tokio::process::ChildStdout,
     log: tokio::process::ChildStderr,
     line: Vec<u8>,
+    /// Dropped before the process itself, whose id is the group's.
+    group: ProcessGroup,
 }
 
 /// The replies of a media process so far.
@@ -158,7 +189,7 @@ async fn watch(
     cancel: &CancellationToken,
     on_progress: &mut (impl FnMut(Progress) + Send),
 ) -> ProcessReport {
-    let Started { mut child, mut control, replies, log, line } = started;
+    let Started { mut child, mut control, replies, log, line, group } = started;
     let mut received = Received::default();
     let mut tail = LogTail::default();
     let ended_early = {
@@ -181,6 +212,7 @@ async fn watch(
         None => timeout(EXIT_GRACE, child.wait()).await.ok(),
         Some(_) => None,
     };
+    drop(group);
     if status.is_none() {
         let _ = child.kill().await;
     }

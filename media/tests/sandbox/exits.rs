@@ -172,6 +172,18 @@ async fn dropping_the_run_kills_the_media_process() {
     wait_until("the media process's end", || !is_in_use(test_run.path())).await;
 }
 
+#[tokio::test]
+async fn processes_that_the_media_process_started_end_with_it() {
+    let test_run = TestRun::new();
+    let sandbox = Sandbox::new("/bin/sh".into(), ["-c", "sleep 300 & echo >&2; wait"]).unwrap();
+    let job = MediaJob::Confine;
+    let bounds = Bounds { deadline: Duration::from_millis(500), ..Bounds::of(&job) };
+    let report =
+        sandbox.run(&job, test_run.path(), bounds, &CancellationToken::new(), |_| {}).await;
+    assert!(matches!(report.exit, ProcessExit::Timeout(_)), "{report:?}");
+    wait_until("the end of `sleep`", || !is_in_use(test_run.path())).await;
+}
+
 fn hello() -> SpokenText {
     SpokenText { text: "Hello".into(), voice: "en".into(), rate: 175, pitch: 50 }
 }

@@ -1,9 +1,11 @@
 //! Every job and every input ends in exactly one report, and soon.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod attacks;
 mod exits;
 mod hostile;
 mod jobs;
+mod native;
 mod parent;
 
 use media::protocol::MediaJob;

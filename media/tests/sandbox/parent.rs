@@ -15,6 +15,11 @@ fn spinning() -> MediaJob {
     MediaJob::Test(TestJob { spin_ms: 60_000, progress: true, ..TestJob::default() })
 }
 
+/// The line with which a parent sends a job.
+pub(crate) fn request(job: &MediaJob, scratch: &Path, bounds: Bounds) -> serde_json::Value {
+    serde_json::json!({ "job": job, "scratch": scratch, "bounds": bounds })
+}
+
 /// Starts a media process without a sandbox, and sends it its job.
 pub(crate) fn start_unsandboxed(job: &MediaJob, scratch: &Path, bounds: Bounds) -> Child {
     let mut media_process = Command::new(MEDIA_PROCESS)
@@ -24,7 +29,7 @@ pub(crate) fn start_unsandboxed(job: &MediaJob, scratch: &Path, bounds: Bounds) 
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let request = serde_json::json!({ "job": job, "scratch": scratch, "bounds": bounds });
+    let request = request(job, scratch, bounds);
     writeln!(media_process.stdin.as_mut().unwrap(), "{request}").unwrap();
     media_process
 }

@@ -62,7 +62,7 @@ async fn in_child(context: &Context, echo: &Echo) -> Result<(), HandlerError> {
         progress: true,
         allocate_mb: echo.allocate_mb,
         exit: echo.exit,
-        escape: None,
+        ..TestJob::default()
     });
     let scratch = context.scratch()?;
     context.run_media(&job, &scratch, "spinning").await.map(drop)
