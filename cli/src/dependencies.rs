@@ -319,6 +319,7 @@ pub fn worker_settings(
             Some(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()),
             None => scratch()?,
         },
+        sandbox: config.sandbox,
         providers: config.providers.clone(),
         reach: Reach { allow, private_addresses: config.private_sources, ..Reach::default() },
     })

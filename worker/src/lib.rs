@@ -20,7 +20,10 @@
 //! };
 //! use common::{kind::Catalog, limits::HEARTBEAT_EVERY, queue::Queue};
 //! use tokio_util::sync::CancellationToken;
-//! use worker::{Dependencies, MEDIA_PROCESS_ARGUMENT, Metrics, Reach, Settings, Worker, providers};
+//! use worker::{
+//!     Dependencies, MEDIA_PROCESS_ARGUMENT, Metrics, Reach, SandboxPolicy, Settings, Worker,
+//!     providers,
+//! };
 //!
 //! fn main() -> ExitCode {
 //!     if std::env::args().nth(1).as_deref() == Some(MEDIA_PROCESS_ARGUMENT) {
@@ -61,6 +64,7 @@
 //!         heartbeat_every: HEARTBEAT_EVERY,
 //!         program: std::env::current_exe()?,
 //!         scratch: data.join("scratch"),
+//!         sandbox: SandboxPolicy::Require,
 //!         reach: Reach::default(),
 //!         providers,
 //!     };
@@ -91,6 +95,7 @@ mod worker;
 
 pub use dependencies::Dependencies;
 pub use fetch::{Fetcher, Reach};
-pub use media_process::MEDIA_PROCESS_ARGUMENT;
+pub use media::sandbox::SandboxPolicy;
+pub use media_process::{MEDIA_PROCESS_ARGUMENT, check_sandbox};
 pub use metrics::Metrics;
 pub use worker::{Settings, Worker};

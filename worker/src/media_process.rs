@@ -10,7 +10,7 @@ use common::{
 use composition::plan::SourceHash;
 use media::{
     protocol::{MediaJob, Output},
-    sandbox::{Bounds, ProcessExit, ProcessReport, Sandbox, Scratch},
+    sandbox::{Bounds, ProcessExit, ProcessReport, Sandbox, SandboxPolicy, Scratch},
 };
 
 use crate::context::{Context, HandlerError};
@@ -21,6 +21,18 @@ pub const MEDIA_PROCESS_ARGUMENT: &str = "media-process";
 /// Creates the sandbox that runs `program` as media processes.
 pub(crate) fn sandbox(program: PathBuf) -> std::io::Result<Sandbox> {
     Sandbox::new(program, [MEDIA_PROCESS_ARGUMENT])
+}
+
+/// Checks that media processes of `program` can be confined by every layer of the sandbox.
+///
+/// # Errors
+/// A sentence with the missing layers.
+pub async fn check_sandbox(program: PathBuf) -> Result<(), String> {
+    let root = media::sandbox::user_root()
+        .map_err(|error| format!("no scratch folder can be made: {error}"))?;
+    let sandbox =
+        sandbox(program).map_err(|error| format!("the sandbox can't be made: {error}"))?;
+    sandbox.with_policy(SandboxPolicy::Require).check(&root).await
 }
 
 impl Context {

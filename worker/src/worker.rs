@@ -13,6 +13,7 @@ use common::{
     queue::Queue,
     store::WorkerRegistration,
 };
+use media::sandbox::SandboxPolicy;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub program: PathBuf,
     /// The folder for scratch folders.
     pub scratch: PathBuf,
+    /// The rule for machines that lack a layer of the media processes' sandbox.
+    pub sandbox: SandboxPolicy,
     /// The sources that may be fetched.
     pub reach: Reach,
     /// The providers of text, speech, pictures and transcripts.
@@ -101,7 +104,8 @@ impl Worker {
             cache: dependencies.cache.clone(),
             fetcher,
             sandbox: sandbox(settings.program.clone())
-                .map_err(|error| PortError::broken("the sandbox", error))?,
+                .map_err(|error| PortError::broken("the sandbox", error))?
+                .with_policy(settings.sandbox),
             scratch: settings.scratch.clone(),
             processors: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         };
@@ -123,7 +127,14 @@ impl Worker {
 
     /// Runs until `stop` is cancelled, then drains: takes no new tasks, lets running attempts end
     /// within the grace, and releases the others.
+    ///
+    /// Takes no task at all if the settings require every layer of the sandbox and this machine
+    /// lacks one.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PortError> {
+        if self.settings.sandbox == SandboxPolicy::Require {
+            let checked = self.shared.tools.sandbox.check(&self.settings.scratch).await;
+            checked.map_err(|lacking| PortError::broken("the sandbox", lacking))?;
+        }
         let heartbeat = self.start_heartbeat()?;
         let (intakes, closing) = (TaskTracker::new(), CancellationToken::new());
         // A worker that does not reach its servers yet must hear `stop` as well.

@@ -9,7 +9,10 @@ use common::{
 };
 use prometheus::Registry;
 use serde_json::Value;
-use worker::providers::{Metrics, Providers};
+use worker::{
+    SandboxPolicy,
+    providers::{Metrics, Providers},
+};
 
 use super::local;
 use crate::{
@@ -46,7 +49,9 @@ async fn dependencies(config: &Config, json: bool) -> CommandResult {
     let metrics =
         Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
     let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;
-    let (mut checks, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
+    let (mut checks, sandbox, providers) =
+        tokio::join!(fleet(config), sandbox(config), providers.check(own_program()?));
+    checks.extend(sandbox);
     checks.extend(
         providers
             .into_iter()
@@ -88,6 +93,18 @@ async fn fleet(config: &Config) -> Vec<DependencyCheck> {
         (name.to_owned(), found.map(|()| "ok".to_owned()).map_err(|error| error.to_string()))
     };
     checks.map(check).into()
+}
+
+/// Checks that this machine has every layer of the sandbox, if the configuration requires them.
+async fn sandbox(config: &Config) -> Option<DependencyCheck> {
+    if config.sandbox == SandboxPolicy::Prefer {
+        return None;
+    }
+    let found = match own_program() {
+        Ok(program) => worker::check_sandbox(program).await,
+        Err(error) => Err(error.to_string()),
+    };
+    Some(("sandbox".to_owned(), found.map(|()| "ok".to_owned())))
 }
 
 /// The name of a dependency with its state, or with the reason for its failure.

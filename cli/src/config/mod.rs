@@ -42,6 +42,9 @@ pub struct Config {
     pub grace_seconds: u64,
     /// Folder for workers' scratch folders; by default in the system's temporary folder.
     pub scratch: Option<PathBuf>,
+    /// `prefer`: media processes work without the layers of the sandbox that the machine lacks.
+    /// `require`: workers refuse to start.
+    pub sandbox: worker::SandboxPolicy,
     /// Folders whose files may be sources (in the variable: separated by `:`).
     pub allow: Vec<PathBuf>,
     /// Allows sources from private and loopback addresses.
@@ -96,6 +99,7 @@ impl Default for Config {
             quarantine_after: common::limits::QUARANTINE_AFTER,
             grace_seconds: 30,
             scratch: None,
+            sandbox: worker::SandboxPolicy::default(),
             allow: Vec::new(),
             private_sources: false,
             max_backlog: None,

@@ -35,6 +35,8 @@ fn a_wrong_value_names_the_key_and_what_is_wanted() {
     let cases = [
         ("", ("SPOOL_ECHO", "maybe"), "SPOOL_ECHO=`maybe` is not `true` or `false`"),
         ("", ("SPOOL_GRACE_SECONDS", "-1"), "SPOOL_GRACE_SECONDS=`-1` is not a whole number"),
+        ("", ("SPOOL_SANDBOX", "no"), "SPOOL_SANDBOX=`no` is not `prefer` or `require`"),
+        ("sandbox = \"no\"", ("SPOOL_X", ""), "`sandbox`: unknown variant `no`"),
         ("ehco = true", ("SPOOL_X", ""), "unknown field `ehco`"),
         (
             "[providers.services.a]\nretries = -1",
@@ -79,9 +81,13 @@ fn a_misspelt_variable_is_named_with_the_one_that_it_may_be_meant_for() {
 
 #[test]
 fn every_key_of_the_file_has_its_variable() {
+    let text = |shape: &Shape| match shape {
+        Shape::OneOf(words) => words[0],
+        _ => "1",
+    };
     let file: Table = KEYS
         .iter()
-        .map(|(key, shape)| ((*key).to_owned(), shape.read("x", "1").expect("a value")))
+        .map(|(key, shape)| ((*key).to_owned(), shape.read("x", text(shape)).expect("a value")))
         .collect();
     Config::from_parts(file, &BTreeMap::new()).expect("all keys are fields");
     let fields = format!("{:?}", Config::default());

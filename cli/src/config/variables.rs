@@ -19,6 +19,8 @@ pub enum Shape {
     Flag,
     Number,
     Paths,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 pub const KEYS: &[(&str, Shape)] = &[
@@ -31,6 +33,7 @@ pub const KEYS: &[(&str, Shape)] = &[
     ("quarantine_after", Shape::Number),
     ("grace_seconds", Shape::Number),
     ("scratch", Shape::Text),
+    ("sandbox", Shape::OneOf(&["prefer", "require"])),
     ("allow", Shape::Paths),
     ("private_sources", Shape::Flag),
     ("max_backlog", Shape::Number),
@@ -192,6 +195,8 @@ impl Shape {
                 Ok(number) if number >= 0 => Value::Integer(number),
                 _ => return Err(wrong("a whole number, zero or more")),
             },
+            Self::OneOf(words) if words.contains(&text) => Value::String(text.to_owned()),
+            Self::OneOf(words) => return Err(wrong(&format!("`{}`", words.join("` or `")))),
             Self::Paths => Value::Array(
                 text.split(':')
                     .filter(|path| !path.is_empty())
