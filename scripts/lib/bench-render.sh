@@ -28,12 +28,12 @@ bench_render() {
 
 render_hello() {
   local clips="$WORK/media" run
-  say "render: examples/hello.json, $RUNS times each, in turn"
+  say "render: scripts/lib/bench-hello.json, $RUNS times each, in turn"
   reference_speech "$RUN/speech.wav"
   forget_times
   for ((run = 0; run < RUNS; run++)); do
     fresh_cache
-    timed spool "$SPOOL" render "$ROOT/examples/hello.json" --merge "MEDIA=$clips" --allow "$clips" --cache "$RUN/cache" -o "$RUN/spool.mp4"
+    timed spool "$SPOOL" render "$ROOT/scripts/lib/bench-hello.json" --merge "MEDIA=$clips" --allow "$clips" --cache "$RUN/cache" -o "$RUN/spool.mp4"
     timed ffmpeg reference_render "$clips" "$RUN/speech.wav" "$RUN/ffmpeg.mp4"
   done
   against hello "$(jq -nc '{aim: null}')" "$(sizes "$RUN/spool.mp4" "$RUN/ffmpeg.mp4")"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The same video as examples/hello.json by one ffmpeg command line, as a person who knows ffmpeg
+# The same video as scripts/lib/bench-hello.json by one ffmpeg command line, as a person who knows ffmpeg
 # would write it. When the composition changes, this changes with it. Sourced, never run.
 
 # Read from the composition, so that both have the same words.
 reference_speech() { # FILE
-  jq -r '.timeline.tracks[].clips[].asset | select(.type == "speech").text' "$ROOT/examples/hello.json" |
+  jq -r '.timeline.tracks[].clips[].asset | select(.type == "speech").text' "$ROOT/scripts/lib/bench-hello.json" |
     espeak-ng -v en-us -s 165 -w "$1"
 }
 

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::Read,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use common::error::{JobError, code, exhaustion};
@@ -86,17 +86,61 @@ fn find(reach: &Reach, path: &Path) -> Result<Found, JobError> {
     }
     // A file outside and a missing file give the same error, so that a caller cannot probe the
     // disk.
-    if outside
-        || allowed.is_empty()
-        || path.is_absolute() && !allowed.iter().any(|folder| path.starts_with(folder))
-    {
-        return Err(bad(
-            path,
-            "is not below a folder that sources may be read from: allow one with `--allow DIR`, or \
-             give a URL",
-        ));
+    let inside = |folder: &PathBuf| without_dots(&folder.join(path)).starts_with(folder);
+    let folders: Vec<PathBuf> = reach.allow.iter().filter_map(|folder| full(folder)).collect();
+    if outside || !folders.iter().chain(&allowed).any(inside) {
+        return Err(bad(path, &format!("is not below {}", named_folders(&folders))));
     }
-    Err(bad(path, "does not exist"))
+    if path.is_absolute() {
+        return Err(bad(path, "does not exist"));
+    }
+    let places: Vec<PathBuf> = folders.iter().map(|folder| folder.join(path)).collect();
+    Err(bad(path, &format!("does not exist: looked for {}", listed(&places))))
+}
+
+/// Most paths that an error lists.
+const LISTED: usize = 3;
+
+fn named_folders(folders: &[PathBuf]) -> String {
+    match folders {
+        [] => "a folder that sources may be read from: allow one with `--allow DIR`, or give a URL"
+            .to_owned(),
+        folders => format!(
+            "a folder that sources may be read from, which are {}: allow another with \
+             `--allow DIR`, or give a URL",
+            listed(folders)
+        ),
+    }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> =
+        paths.iter().take(LISTED).map(|path| format!("`{}`", shown_path(path))).collect();
+    let more = match paths.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// The path from the root. Links are not followed: their targets are not shown to a caller.
+fn full(folder: &Path) -> Option<PathBuf> {
+    std::path::absolute(folder).ok().map(|folder| without_dots(&folder))
+}
+
+/// The path with each `..` and what it leaves taken out, as it is written.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// Opens a file below a folder by a path without links. A link that was put into the path since it
@@ -213,7 +257,34 @@ mod tests {
         let found = find(&reach, Path::new("link")).expect("found");
         assert!(found.name.ends_with("two/clip"), "{}", found.name);
         assert!(find(&reach, Path::new("../two/clip")).is_ok());
-        assert!(find(&reach, Path::new("missing")).is_err());
+    }
+
+    #[test]
+    fn an_error_shows_the_full_path_that_was_looked_at_and_of_a_file_outside_nothing_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("secret"), "x").expect("a file");
+        let allow: Vec<PathBuf> = ["one", "two"].map(|name| folder.path().join(name)).into();
+        allow.iter().for_each(|folder| std::fs::create_dir(folder).expect("a folder"));
+        let [one, two] = ["one", "two"].map(|name| folder.path().join(name).display().to_string());
+        let detail = |reach: &Reach, path: &str| {
+            find(reach, Path::new(path)).err().expect("an error").detail
+        };
+        let reach = Reach { allow, ..Reach::default() };
+        assert_eq!(
+            detail(&reach, "a/missing"),
+            format!("`a/missing` does not exist: looked for `{one}/a/missing`, `{two}/a/missing`")
+        );
+        let missing = format!("{one}/missing");
+        assert_eq!(detail(&reach, &missing), format!("`{missing}` does not exist"));
+        for outside in ["../secret", "../no-secret", "/etc/passwd", "/etc/no-passwd"] {
+            let detail = detail(&reach, outside);
+            let beginning = format!(
+                "`{outside}` is not below a folder that sources may be read from, which are \
+                 `{one}`, `{two}`: allow another"
+            );
+            assert!(detail.starts_with(&beginning), "{detail}");
+        }
+        assert!(detail(&Reach::default(), "a").contains("allow one with `--allow DIR`"));
     }
 
     #[test]
