@@ -42,6 +42,9 @@ impl Provider {
 /// start at the input.
 pub type PlanFn = fn(&Value) -> Result<Vec<Draft>, Vec<Fault>>;
 
+/// Gives the JSON Schema of an input.
+pub type SchemaFn = fn() -> Value;
+
 /// Turns a succeeded task's input and output into the tasks that it adds. It is pure: running it
 /// again gives the same tasks.
 pub type GrowFn = fn(input: &Value, output: &Value) -> Result<Vec<Draft>, JobError>;
@@ -69,6 +72,8 @@ pub struct KindSpec {
     pub memo: bool,
     /// Plans a job of this kind; `None` for kinds that occur only inside plans.
     pub plan: Option<PlanFn>,
+    /// The JSON Schema of the input of a job.
+    pub schema: Option<SchemaFn>,
     /// Adds tasks after success. Kinds that grow are never memoised: they are cheap, and each task
     /// that they add has a memo of its own.
     pub grow: Option<GrowFn>,

@@ -1,8 +1,9 @@
 //! The JSON Schema of a composition, from the declarations that the reader uses.
 
-use crate::document::{Definitions, Form};
+use common::document;
+use serde_json::Value;
+
 use crate::syntax::Edit;
-use serde_json::{Value, json};
 
 /// The JSON Schema (draft 2020-12) of a composition, with a description for each field. It holds
 /// the rules of single fields; [`crate::parse`] checks the rules between fields (one source of
@@ -14,19 +15,13 @@ use serde_json::{Value, json};
 /// assert!(schema["$defs"]["Clip"]["properties"]["asset"].is_object());
 /// ```
 pub fn schema() -> Value {
-    let mut definitions = Definitions::default();
-    let root = Edit::schema(&mut definitions);
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Composition",
-        "$ref": root["$ref"],
-        "$defs": definitions.finish(&root),
-    })
+    document::schema::<Edit>("Composition")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     /// Collects every `$ref` of a schema.
     fn references(value: &Value, found: &mut Vec<String>) {

@@ -191,6 +191,9 @@ impl Bounded<TextBounds> for String {
         if bounds.unit == TextUnit::Characters && bounds.most < usize::MAX {
             schema["maxLength"] = json!(bounds.most);
         }
+        if bounds.unit == TextUnit::Bytes {
+            schema["x-maxBytes"] = json!(bounds.most);
+        }
         schema
     }
 }

@@ -52,9 +52,9 @@ mod schema;
 
 pub use bounds::{Bounded, ListBounds, NumberBounds, TextBounds, Unsupported};
 pub use forms::{Untouched, read_choice};
-pub use object::{Member, read_member, wrong_type};
+pub use object::{Member, read_member, write_default, wrong_type};
 pub use reader::{DocumentReader, Form, brief, crop, list, nearest};
-pub use schema::{Definitions, described};
+pub use schema::{Definitions, described, schema};
 
 pub use crate::{choice, object, union};
 #[doc(hidden)]

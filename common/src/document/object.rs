@@ -1,5 +1,6 @@
 //! Declarations: objects with members, choices among names, and unions told apart by `type`.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{DocumentReader, Form, brief, list};
@@ -68,13 +69,24 @@ pub fn read_member<M: Member>(
     }
 }
 
+/// Adds a default to the schema of a member. Null, an empty text and an empty list only say that
+/// there is none.
+pub fn write_default(schema: &mut Value, default: &impl Serialize) {
+    let written = serde_json::to_value(default).unwrap_or_default();
+    let is_none = written.is_null() || written == "" || written == Value::Array(Vec::new());
+    if let (Value::Object(members), false) = (schema, is_none) {
+        members.insert("default".to_owned(), written);
+    }
+}
+
 /// Declares an object: a struct, how it is read, and its JSON Schema.
 ///
 /// A member is `name: Type = "jsonName"`, and then
 ///
 /// - `within BOUNDS` to set bounds, a constant of a type that fits the member, as
 ///   [`Bounded`](crate::document::Bounded) has it;
-/// - `default VALUE` for a member that may be left out. The default is not held to the bounds.
+/// - `default VALUE` for a member that may be left out. The default is not held to the bounds. Its
+///   type is `Serialize`, for the schema.
 ///
 /// A member of type `Option` may be left out or null. Members that are not declared are faults. The
 /// doc comments are the descriptions in the schema. Other attributes (`serde`, derives) go to the
@@ -93,6 +105,11 @@ macro_rules! object {
         <<$type as $crate::document::Member>::Form as $crate::document::Bounded<_>>::restrict(
             &$bounds, $schema,
         )
+    };
+    (@write_default $schema:ident $type:ty) => {};
+    (@write_default $schema:ident $type:ty, $default:expr) => {
+        let default: $type = $default;
+        $crate::document::write_default(&mut $schema, &default);
     };
     (@default) => { None };
     (@default $default:expr) => { Some(|| $default) };
@@ -138,7 +155,9 @@ macro_rules! object {
                     let mut required: Vec<&str> = Vec::new();
                     $(
                         let form = <<$type as Member>::Form as Form>::schema(definitions);
-                        let schema = $crate::object!(@restrict $type, form $(, $bounds)?);
+                        #[allow(unused_mut)]
+                        let mut schema = $crate::object!(@restrict $type, form $(, $bounds)?);
+                        $crate::object!(@write_default schema $type $(, $default)?);
                         let doc = [$($crate::object!(@doc $($doc)*)),*];
                         properties.insert($name.to_owned(), described(schema, &doc));
                         let default: Option<fn() -> $type> =

@@ -4,6 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::Form;
+
+/// The JSON Schema (draft 2020-12) of a form.
+pub fn schema<F: Form>(title: &str) -> Value {
+    let mut definitions = Definitions::default();
+    let root = F::schema(&mut definitions);
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        "$ref": root["$ref"],
+        "$defs": definitions.finish(&root),
+    })
+}
+
 /// The forms of a schema that have a name.
 #[derive(Debug, Default)]
 pub struct Definitions {

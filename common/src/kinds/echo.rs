@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    document::{DocumentReader, Form, NumberBounds, object},
+    document::{self, DocumentReader, Form, NumberBounds, object},
     error::{ErrorClass, JobError},
     fault::Fault,
     kind::KindSpec,
@@ -33,6 +33,7 @@ pub const SPEC: KindSpec = KindSpec {
     provider: None,
     memo: false,
     plan: Some(plan),
+    schema: Some(|| document::schema::<Echo>(NAME)),
     grow: Some(grow),
 };
 
@@ -43,7 +44,7 @@ const MEBIBYTES: NumberBounds = NumberBounds::new(0, 64 * 1024, " MiB");
 object! {
     /// Input of an `echo` job. First the media process does its part, then the task sleeps, then
     /// it ends.
-    #[derive(Default, Deserialize)]
+    #[derive(Default, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
     pub struct Echo {
         /// Result of the job.

@@ -18,7 +18,8 @@ use crate::{
 pub const NAME: &str = "hook";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
+pub const SPEC: KindSpec =
+    generated(NAME, 1, Provider::Text, plan, || document::schema::<HookInput>(NAME));
 
 /// Hooks of one answer.
 const COUNT: NumberBounds = NumberBounds::new(1, 20, " hooks");

@@ -21,7 +21,8 @@ use crate::{
 pub const NAME: &str = "ideas";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
+pub const SPEC: KindSpec =
+    generated(NAME, 1, Provider::Text, plan, || document::schema::<IdeasInput>(NAME));
 
 const SCENES: ListBounds<TextBounds> = SCENE_COUNT.of(SCENE_TEXT);
 const KEYWORDS: ListBounds<TextBounds> =

@@ -18,7 +18,8 @@ use crate::{
 pub const NAME: &str = "image";
 
 /// The kind.
-pub const SPEC: KindSpec = generated(NAME, 1, Provider::Image, plan);
+pub const SPEC: KindSpec =
+    generated(NAME, 1, Provider::Image, plan, || document::schema::<ImageInput>(NAME));
 
 /// A side of a picture.
 const SIDE: NumberBounds = NumberBounds::new(64, 4_096, " pixels");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     fault::Fault,
-    kind::{KindSpec, PlanFn, Provider},
+    kind::{KindSpec, PlanFn, Provider, SchemaFn},
     queue::Queue,
     retry::RetryPolicy,
 };
@@ -38,7 +38,13 @@ pub const ALL: &[KindSpec] = &[
 
 /// A kind that asks a provider. It mostly waits, and its output is memoised. Each call to a
 /// provider has a shorter timeout of its own.
-const fn generated(name: &'static str, version: u32, provider: Provider, plan: PlanFn) -> KindSpec {
+const fn generated(
+    name: &'static str,
+    version: u32,
+    provider: Provider,
+    plan: PlanFn,
+    schema: SchemaFn,
+) -> KindSpec {
     KindSpec {
         name,
         version,
@@ -49,6 +55,7 @@ const fn generated(name: &'static str, version: u32, provider: Provider, plan: P
         provider: Some(provider),
         memo: true,
         plan: Some(plan),
+        schema: Some(schema),
         grow: None,
     }
 }
@@ -101,6 +108,39 @@ mod tests {
         assert_eq!(found, ["/a~1b", "/duration", "/durtion", "/topic"]);
         let faults = script::parse(&json!({"durtion": 3})).expect_err("faults");
         assert_eq!(pointers(&faults), ["/durtion", "/topic"]);
+    }
+
+    #[test]
+    fn the_schema_of_every_kind_of_job_has_the_defaults_that_a_plan_writes() {
+        let default = |kind: KindSpec, form: &str, member: &str| {
+            let schema = kind.schema.expect("a schema")();
+            schema["$defs"][form]["properties"][member]["default"].clone()
+        };
+        let planned = |kind: KindSpec, input: Value, member: &str| {
+            let drafts = kind.plan.expect("a kind of job")(&input).expect("a plan");
+            drafts[0].input[member].clone()
+        };
+        for (kind, form, input, members) in [
+            (speech::SPEC, "SpeechInput", json!({"text": "a"}), &["rate", "pitch"][..]),
+            (script::SPEC, "ScriptInput", json!({"topic": "a"}), &["duration", "language"]),
+            (hook::SPEC, "HookInput", json!({"topic": "a"}), &["count", "language"]),
+            (image::SPEC, "ImageInput", json!({"prompt": "a"}), &["width", "height"]),
+            (
+                subtitles::SPEC,
+                "SubtitlesInput",
+                json!({"words": []}),
+                &["format", "maxCharacters", "maxLines"],
+            ),
+        ] {
+            for member in members {
+                let planned = planned(kind, input.clone(), member);
+                assert!(!planned.is_null(), "{form}.{member}");
+                assert_eq!(default(kind, form, member), planned, "{form}.{member}");
+            }
+        }
+        let style = default(script::SPEC, "ScriptInput", "style");
+        assert_eq!(style, Value::Null, "an empty text is no default to show");
+        assert!(ALL.iter().all(|kind| kind.plan.is_some() == kind.schema.is_some()));
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::source;
-use crate::{fault::Fault, kind::KindSpec, plan::Draft, queue::Queue, retry::RetryPolicy};
+use super::source::{self, SourceInput};
+use crate::{
+    document, fault::Fault, kind::KindSpec, plan::Draft, queue::Queue, retry::RetryPolicy,
+};
 
 /// Stored name of the kind.
 pub const NAME: &str = "probe";
@@ -21,6 +23,7 @@ pub const SPEC: KindSpec = KindSpec {
     provider: None,
     memo: false,
     plan: Some(plan),
+    schema: Some(|| document::schema::<SourceInput>(NAME)),
     grow: None,
 };
 

@@ -17,7 +17,8 @@ use crate::{
 pub const NAME: &str = "score";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
+pub const SPEC: KindSpec =
+    generated(NAME, 1, Provider::Text, plan, || document::schema::<ScoreInput>(NAME));
 
 /// Half an hour of speech.
 const SCRIPT: TextBounds = TextBounds::characters(40_000);

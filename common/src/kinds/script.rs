@@ -18,7 +18,8 @@ use crate::{
 pub const NAME: &str = "script";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
+pub const SPEC: KindSpec =
+    generated(NAME, 1, Provider::Text, plan, || document::schema::<ScriptInput>(NAME));
 
 /// Most characters of a picture's description.
 pub const MAX_PICTURE: usize = 1_000;

@@ -32,6 +32,7 @@ pub const SPEC: KindSpec = KindSpec {
     provider: None,
     memo: false,
     plan: None,
+    schema: None,
     grow: None,
 };
 

@@ -20,7 +20,8 @@ use crate::{
 pub const NAME: &str = "speech";
 
 /// The kind.
-pub const SPEC: KindSpec = generated(NAME, 1, Provider::Speech, plan);
+pub const SPEC: KindSpec =
+    generated(NAME, 1, Provider::Speech, plan, || document::schema::<SpeechInput>(NAME));
 
 /// Most bytes of a text: about an hour of speech.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;

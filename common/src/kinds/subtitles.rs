@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     bounds::{LANGUAGE, PROVIDER},
-    document::{DocumentReader, Form, NumberBounds, choice, object},
+    document::{self, DocumentReader, Form, NumberBounds, choice, object},
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::{Draft, OnFailure},
@@ -27,7 +27,7 @@ pub const NAME: &str = "subtitles";
 /// The kind.
 pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(900),
-    ..generated(NAME, 1, Provider::Transcription, plan)
+    ..generated(NAME, 1, Provider::Transcription, plan, || document::schema::<SubtitlesInput>(NAME))
 };
 
 /// Two hours of fast speech.

@@ -7,13 +7,13 @@ use common::{fault::Fault, kind::KindSpec, plan::Draft};
 use serde_json::Value;
 
 use super::{deciding, render};
-use crate::{parse, plan::ENGINE_VERSION};
+use crate::{parse, plan::ENGINE_VERSION, schema};
 
 /// Stored name of the kind.
 pub const NAME: &str = "check";
 
 /// The kind. Its output is a [`crate::Summary`].
-pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), None);
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(schema), None);
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let composition = parse(input)?;

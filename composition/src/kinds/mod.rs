@@ -22,7 +22,7 @@ pub mod video;
 use std::time::Duration;
 
 use common::{
-    kind::{GrowFn, KindSpec, PlanFn},
+    kind::{GrowFn, KindSpec, PlanFn, SchemaFn},
     queue::Queue,
     retry::RetryPolicy,
 };
@@ -49,11 +49,12 @@ pub const ALL: &[KindSpec] = &[
 ];
 
 /// A kind that only decides which tasks to add. It is quick and not memoised; the tasks that it
-/// adds are. Kinds of job have a `plan`.
+/// adds are. Kinds of job have a `plan` and a `schema`.
 const fn deciding(
     name: &'static str,
     version: u32,
     plan: Option<PlanFn>,
+    schema: Option<SchemaFn>,
     grow: Option<GrowFn>,
 ) -> KindSpec {
     KindSpec {
@@ -66,6 +67,7 @@ const fn deciding(
         provider: None,
         memo: false,
         plan,
+        schema,
         grow,
     }
 }

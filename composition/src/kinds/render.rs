@@ -17,7 +17,7 @@ use super::{assemble, deciding, segment, sound};
 use crate::{
     Composition, Origin, SourceKey, TakenFor, compile, parse,
     plan::{ENGINE_VERSION, Facts, RenderPlan},
-    sources,
+    schema, sources,
 };
 
 /// Stored name of the kind.
@@ -25,7 +25,7 @@ pub const NAME: &str = "render";
 
 /// The kind. Its own task compiles, which is pure and quick. It grows, so it is not memoised; the
 /// tasks that it adds are.
-pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(grow));
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(schema), Some(grow));
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let composition = parse(input)?;

@@ -22,6 +22,7 @@ pub const SPEC: KindSpec = KindSpec {
     provider: None,
     memo: true,
     plan: None,
+    schema: None,
     grow: None,
 };
 

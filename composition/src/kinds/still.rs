@@ -4,6 +4,7 @@
 //! other.
 
 use common::{document, fault::Fault, kind::KindSpec, plan::Draft};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{deciding, render};
@@ -18,7 +19,8 @@ use crate::{
 pub const NAME: &str = "still";
 
 /// The kind. Its own task compiles, as that of a render does, and grows the tasks that draw.
-pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(render::grow));
+pub const SPEC: KindSpec =
+    deciding(NAME, ENGINE_VERSION, Some(plan), Some(schema), Some(render::grow));
 
 object! {
     /// Input of a `still` job.
@@ -34,6 +36,8 @@ object! {
 
 choice! {
     /// Format of a picture.
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
     pub(super) enum PictureFormat {
         /// JPEG.
         Jpg = "jpg",
@@ -61,6 +65,10 @@ impl PictureFormat {
 pub fn read_input(input: &Value) -> Result<Composition, Vec<Fault>> {
     let StillInput { composition, t, format } = document::read(input)?;
     Ok(composition.still(t.map_or(Ratio::ZERO, |t| t.0), format.format()))
+}
+
+fn schema() -> Value {
+    document::schema::<StillInput>(NAME)
 }
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {

@@ -3,6 +3,7 @@
 //! A file becomes a composition of one clip, so that one engine handles rotation, colour and alpha.
 
 use common::{
+    document,
     error::{JobError, code},
     fault::Fault,
     kind::KindSpec,
@@ -24,7 +25,8 @@ use crate::{
 pub const NAME: &str = "thumbnail";
 
 /// The kind. Its own task compiles, as that of a render does, and grows the tasks that draw.
-pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(render::grow));
+pub const SPEC: KindSpec =
+    deciding(NAME, ENGINE_VERSION, Some(plan), Some(schema), Some(render::grow));
 
 /// Pixels across by default: the size in lists of videos.
 const DEFAULT_WIDTH: u32 = 320;
@@ -42,7 +44,7 @@ object! {
         composition: Option<Composition> = "composition",
         /// Time of the frame, in seconds from the start; 0 by default.
         t: Option<Decimal> = "t" within MOMENT,
-        /// Most pixels across: nothing is enlarged.
+        /// Most pixels across, 320 by default; nothing is enlarged.
         width: Option<u32> = "width" within WIDTH,
         /// Format of the picture.
         format: PictureFormat = "format" default PictureFormat::Jpg,
@@ -84,6 +86,10 @@ pub fn read_input(input: &Value) -> Result<Thumbnail, Vec<Fault>> {
         None => Subject::File(src.unwrap_or_default()),
     };
     Ok(Thumbnail { subject, at, width: width.unwrap_or(DEFAULT_WIDTH), format })
+}
+
+fn schema() -> Value {
+    document::schema::<ThumbnailInput>(NAME)
 }
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {

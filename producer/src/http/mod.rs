@@ -28,6 +28,7 @@ mod problem;
 mod query;
 mod responses;
 mod schedules;
+mod schemas;
 pub mod shape;
 pub mod state;
 mod submission;

@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     admin, artifacts, batches, compositions, controls, dead, demand, health, jobs,
-    problem::ProblemDocument, schedules, state::Api, tasks,
+    problem::ProblemDocument, schedules, schemas, state::Api, tasks,
 };
 
 #[derive(OpenApi)]
@@ -55,6 +55,7 @@ pub fn routes() -> DescribedRoutes {
         .routes(routes!(jobs::get))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(schemas::get))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::get))
         .routes(routes!(batches::post, batches::list))

@@ -56,8 +56,10 @@ sets! {
     PartListAnswers: [KNOWN, BAD_PARAMETER, MISSING, STORE_AWAY],
     /// Answers of a call that reads a resource, beside the resource.
     ReadAnswers: [KNOWN, MISSING, STORE_AWAY],
+    /// Answers of a call that reads a schema, beside the schema.
+    SchemaAnswers: [KNOWN, (404, "No kind of job has this name.")],
     /// Answers of a call that reads an artifact, beside its bytes.
-    ArtifactAnswers: [KNOWN, MISSING, (416, "The range lies outside the artifact.")],
+    ArtifactAnswers: [KNOWN, BAD_PARAMETER, MISSING, (416, "The range lies outside the artifact.")],
     /// Problems of a call that clears caches.
     ClearAnswers: [
         (400, "No tag or namespace is given, or no namespace has the name."),

@@ -31,7 +31,7 @@ use crate::{
 pub const NAME: &str = "video-compose";
 
 /// The kind; occurs only inside plans.
-pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, None, Some(grow));
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, None, None, Some(grow));
 
 /// Picture of a scene.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,6 +17,7 @@ mod timeline;
 use std::time::Duration;
 
 use common::{
+    document,
     error::{JobError, code},
     fault::Fault,
     kind::KindSpec,
@@ -37,8 +38,10 @@ pub use input::{
 pub const NAME: &str = "video";
 
 /// The kind. Its own task turns the input and the script into scenes.
-pub const SPEC: KindSpec =
-    KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, Some(plan), Some(grow)) };
+pub const SPEC: KindSpec = KindSpec {
+    timeout: Duration::from_secs(60),
+    ..deciding(NAME, 1, Some(plan), Some(schema), Some(grow))
+};
 
 /// Output of a `video` task: the scenes to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +82,10 @@ impl Story {
             }
         }
     }
+}
+
+fn schema() -> Value {
+    document::schema::<VideoInput>(NAME)
 }
 
 /// Plans the script, if there is only a topic, and the task that turns it into scenes.
@@ -168,6 +175,7 @@ fn read_back<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, JobErro
 mod tests {
     use super::*;
     use common::{
+        document,
         id::JobId,
         kind::Catalog,
         kinds,

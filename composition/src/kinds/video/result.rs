@@ -13,7 +13,7 @@ pub const NAME: &str = "video-result";
 
 /// The kind; occurs only inside plans. Not memoised: it costs less than the look for a memo.
 pub const SPEC: KindSpec =
-    KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, None, None) };
+    KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, None, None, None) };
 
 /// Joins the members of both in one object, and the warnings of both in one list.
 pub fn run(details: &VideoDetails, assembled: &Assembled) -> Result<Value, JobError> {

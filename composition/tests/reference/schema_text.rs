@@ -1,29 +1,34 @@
-//! Keeps the reference in `docs/compositions.md` equal to the JSON Schema.
-//!
-//! `SPOOL_DOCS=write cargo nextest run -p composition reference` writes it again.
+//! A JSON Schema as the reference of a page: every member with its type, bounds and default.
 
-#![allow(clippy::unwrap_used)]
-
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-const PAGE: &str = "../docs/compositions.md";
-const BEGIN: &str = "<!-- begin: written by composition/tests/reference.rs -->\n";
-const END: &str = "<!-- end -->\n";
+/// The longest line of a page.
 const COLUMNS: usize = 100;
 
 /// The schema's definitions in the order in which a reader meets them.
-struct Reference {
+pub struct Reference {
     definitions: Map<String, Value>,
     order: Vec<String>,
     seen: BTreeSet<String>,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// A definition that another page describes, with all that it refers to.
+#[derive(Clone, Copy)]
+pub struct Elsewhere {
+    pub definition: &'static str,
+    /// The words and the target of the link.
+    pub link: &'static str,
 }
 
 impl Reference {
-    fn new(schema: &Value) -> Self {
+    /// Lists the definitions of a schema. Those below `elsewhere` are described on another page.
+    pub fn new(schema: &Value, elsewhere: Option<Elsewhere>) -> Self {
         let definitions = schema["$defs"].as_object().unwrap().clone();
-        let mut reference = Self { definitions, order: Vec::new(), seen: BTreeSet::new() };
+        let mut reference =
+            Self { definitions, order: Vec::new(), seen: BTreeSet::new(), elsewhere };
         reference.list(schema["$ref"].as_str().unwrap());
         reference
     }
@@ -33,7 +38,7 @@ impl Reference {
         let mut queue = vec![target(root).to_owned()];
         while !queue.is_empty() {
             let name = queue.remove(0);
-            if !self.seen.insert(name.clone()) {
+            if self.is_elsewhere(&name) || !self.seen.insert(name.clone()) {
                 continue;
             }
             let mut references = Vec::new();
@@ -41,6 +46,10 @@ impl Reference {
             queue.extend(references);
             self.order.push(name);
         }
+    }
+
+    fn is_elsewhere(&self, name: &str) -> bool {
+        self.elsewhere.is_some_and(|elsewhere| elsewhere.definition == name)
     }
 
     /// The name for headings, without the suffix that distinguishes the Rust type.
@@ -53,15 +62,21 @@ impl Reference {
     }
 
     fn link(&self, name: &str) -> String {
+        if let Some(elsewhere) = self.elsewhere.filter(|_| self.is_elsewhere(name)) {
+            return elsewhere.link.to_owned();
+        }
         let title = self.title(name);
         format!("[{title}](#{})", title.to_lowercase())
     }
 
-    fn text(&self) -> String {
+    /// Describes every definition. The first has a heading only if `root_heading` is set.
+    pub fn text(&self, root_heading: bool) -> String {
         let mut lines = Vec::new();
-        for name in &self.order {
+        for (index, name) in self.order.iter().enumerate() {
             let definition = &self.definitions[name];
-            lines.push(format!("### {}\n", self.title(name)));
+            if root_heading || index > 0 {
+                lines.push(format!("### {}\n", self.title(name)));
+            }
             lines.extend(wrapped("", description(definition)));
             lines.push(String::new());
             self.write_body(definition, &mut lines);
@@ -116,6 +131,7 @@ impl Reference {
             let needed = if required.contains(&name.as_str()) { ", required" } else { "" };
             let default = match &field["default"] {
                 Value::Null => String::new(),
+                Value::String(text) => format!(", default `{text}`"),
                 default => format!(", default `{default}`"),
             };
             let kind = self.kind(field);
@@ -152,6 +168,9 @@ impl Reference {
             Some("array") => {
                 let items = self.kind(&field["items"]);
                 format!("list of {items}{}", bounded("minItems", "maxItems", " items"))
+            }
+            Some("string") if field["x-maxBytes"].is_u64() => {
+                format!("text, at most {} bytes", field["x-maxBytes"])
             }
             Some("string") => format!("text{}", bounded("minLength", "maxLength", " characters")),
             Some("boolean") => "true or false".to_owned(),
@@ -196,7 +215,7 @@ fn collect(schema: &Value, found: &mut Vec<String>) {
 }
 
 /// A paragraph or a list item in lines of at most `COLUMNS`.
-fn wrapped(mark: &str, text: &str) -> Vec<String> {
+pub fn wrapped(mark: &str, text: &str) -> Vec<String> {
     let indent = " ".repeat(mark.chars().count());
     let mut lines = vec![mark.to_owned()];
     for word in text.split_whitespace() {
@@ -212,20 +231,4 @@ fn wrapped(mark: &str, text: &str) -> Vec<String> {
         }
     }
     lines
-}
-
-#[test]
-fn the_reference_of_compositions_in_the_documents_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    let page = fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page marks where it begins");
-    let (_, after) = rest.split_once(END).expect("the page marks where it ends");
-    let text = Reference::new(&composition::schema()).text();
-    let current = format!("{before}{BEGIN}\n{text}\n{END}{after}");
-    if env::var_os("SPOOL_DOCS").is_some_and(|value| value == "write") {
-        fs::write(&path, current).unwrap();
-        return;
-    }
-    let stale = "run `SPOOL_DOCS=write cargo nextest run -p composition reference`";
-    assert!(page == current, "docs/compositions.md is not what the schema says: {stale}");
 }
