@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        bench, cache, check, controls, dead, dev, jobs, probe, render, schedules, serve, work,
+        batch, bench, cache, check, controls, dead, dev, get, job_list, jobs, probe, render,
+        schedules, schema, serve, work,
     },
     options::{IdArg, ServerArg},
 };
@@ -58,14 +59,24 @@ pub enum Command {
     Check(check::Check),
     /// Posts a job: a file with `{"kind", "input"}`, or a composition to render.
     #[command(after_help = "Examples:\n  spool submit composition.json --watch\n  \
+                      spool submit composition.json -o video.mp4\n  \
                       echo '{\"kind\":\"speech\",\"input\":{\"text\":\"Hello\"}}' | \
-                      spool submit -")]
+                      spool submit - -o hello.wav")]
     Submit(jobs::Submit),
-    /// Posts a batch: a file with `{"jobs": […]}`, or a list of jobs. With the id of a batch: shows
-    /// it, with the reason of each rejected item.
+    /// Posts a batch: a file with `{"jobs": […]}`, a list of jobs, or a composition and a table
+    /// with a row for each video. With the id of a batch: shows it, with the reason of each
+    /// rejected item.
     #[command(after_help = "Examples:\n  spool batch jobs.json --watch\n  \
+                      spool batch template.json --csv people.csv -o videos\n  \
                       spool batch 01932b6e-7f00-7abc-8def-0123456789ab")]
-    Batch(jobs::Submit),
+    Batch(batch::Batch),
+    /// Saves the file of a job's result, or those of a batch, once it is finished.
+    #[command(after_help = "Example:\n  \
+                      spool get 01932b6e-7f00-7abc-8def-0123456789ab -o video.mp4")]
+    Get(get::Get),
+    /// Lists jobs, newest first.
+    #[command(after_help = "Examples:\n  spool jobs\n  spool jobs --status failed --kind render")]
+    Jobs(job_list::Jobs),
     /// Shows a job or a batch.
     #[command(after_help = "Example:\n  spool status 01932b6e-7f00-7abc-8def-0123456789ab")]
     Status(IdArg),
@@ -120,6 +131,10 @@ pub enum Command {
     /// Measures a running server under a load of echo jobs.
     #[command(after_help = "Example:\n  spool bench --jobs 20000 --batch 500")]
     Bench(bench::Bench),
+    /// Prints the JSON Schema of a kind's input, for editors and forms; of `render` it is that of a
+    /// composition.
+    #[command(after_help = "Example:\n  spool schema render > composition.schema.json")]
+    Schema(schema::Schema),
     /// Prints completions for a shell.
     #[command(after_help = "Example:\n  spool completions bash > /etc/bash_completion.d/spool")]
     Completions { shell: clap_complete::Shell },

@@ -1,16 +1,21 @@
 //! A client of the API, of a server or of a producer in this process.
 
-use std::time::Duration;
+use std::{io::Write, path::Path, time::Duration};
 
 use axum::{
     Router,
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode, header},
 };
+use common::limits::MAX_PAGE;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::{exit::Failure, printable::printable};
+use crate::{
+    exit::{CommandResult, Failure},
+    output_file::{OutputFile, extension},
+    printable::printable,
+};
 
 /// A client of one server, or of the producer in this process.
 #[derive(Debug, Clone)]
@@ -35,7 +40,8 @@ impl Client {
     pub fn new(base: &str) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(60))
+            // Of each read: a file may take longer as a whole.
+            .read_timeout(Duration::from_secs(60))
             .no_proxy()
             .build()
             .map_err(|error| Failure::Failed(format!("no HTTP client can be made: {error}")))?;
@@ -87,6 +93,51 @@ impl Client {
     /// Deletes a resource.
     pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.send(Method::DELETE, path, None, None).await
+    }
+
+    /// Calls `each` with the items of a list that match a filter, page by page, at most `most` of
+    /// them.
+    pub async fn list(
+        &self,
+        path: &str,
+        filter: &[(&str, &str)],
+        member: &str,
+        most: usize,
+        mut each: impl AsyncFnMut(&Value) -> CommandResult,
+    ) -> CommandResult {
+        let (mut cursor, mut missing) = (None::<String>, most);
+        while missing > 0 {
+            let limit = missing.min(MAX_PAGE).to_string();
+            let paging = [("limit", Some(limit.as_str())), ("cursor", cursor.as_deref())];
+            let query = [filter, &given_pairs(&paging)].concat();
+            let page = self.get(&with_query(path, &query)).await?;
+            let items = page[member].as_array().map(Vec::as_slice).unwrap_or_default();
+            for item in items {
+                each(item).await?;
+            }
+            missing = missing.saturating_sub(items.len());
+            cursor = page["nextCursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to read a file of a server.
+    pub async fn download(&self, path: &str) -> Result<Download, Failure> {
+        let Transport::Server(http) = &self.transport else {
+            return Err(Failure::Failed("files of this process are in its cache".into()));
+        };
+        let request = http.get(format!("{}{path}", self.base)).build();
+        let request = request.map_err(|error| self.unreachable(&error))?;
+        let response = http.execute(request).await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            let text = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+            return Err(refusal(status, &serde_json::from_slice(&text).unwrap_or(Value::Null)));
+        }
+        Ok(Download { response, client: self.clone() })
     }
 
     /// Reads the job or the batch with this id, and returns which of them it is.
@@ -155,6 +206,56 @@ impl Client {
     }
 }
 
+/// A file of a server that is being read.
+pub struct Download {
+    response: reqwest::Response,
+    client: Client,
+}
+
+impl Download {
+    /// The extension that the server gives to the file.
+    pub fn extension(&self) -> Option<String> {
+        let disposition =
+            self.response.headers().get(header::CONTENT_DISPOSITION)?.to_str().ok()?;
+        let (_, name) = disposition.split_once("filename=\"")?;
+        extension(Path::new(name.split('"').next()?))
+    }
+
+    /// Writes the file.
+    pub async fn save(mut self, output: OutputFile) -> CommandResult {
+        let mut file = output.create()?;
+        while let Some(bytes) =
+            self.response.chunk().await.map_err(|error| self.client.unreachable(&error))?
+        {
+            file.write_all(&bytes).map_err(|error| output.unwritable(&error))?;
+        }
+        output.finish()
+    }
+}
+
+/// A path with a query.
+pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+/// The pairs that have a value.
+pub fn given_pairs<'a>(pairs: &[(&'a str, Option<&'a str>)]) -> Vec<(&'a str, &'a str)> {
+    pairs.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect()
+}
+
+/// A text as a part of a URL, every byte escaped but the unreserved ones of RFC 3986.
+pub fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
 async fn call_router(
     router: Router,
     request: Request<Vec<u8>>,
@@ -201,5 +302,22 @@ fn refusal(status: StatusCode, problem: &Value) -> Failure {
     match status.as_u16() {
         502..=504 => Failure::Unreachable(sentence),
         _ => Failure::Refused(sentence),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_a_part_of_a_url_with_any_characters() {
+        assert_eq!(encoded("a-b.c_d~1"), "a-b.c_d~1");
+        assert_eq!(encoded("*"), "%2A");
+        assert_eq!(encoded("a/b ü?"), "a%2Fb%20%C3%BC%3F");
+        assert_eq!(with_query("/v1/jobs", &[]), "/v1/jobs");
+        assert_eq!(
+            with_query("/v1/jobs", &[("tag", "a&b"), ("limit", "1")]),
+            "/v1/jobs?tag=a%26b&limit=1"
+        );
     }
 }

@@ -41,6 +41,7 @@ use worker::{Reach, Worker};
 use crate::{
     config::Config,
     exit::Failure,
+    input::full_path,
     metrics::{CacheMetrics, DiskCacheMetrics},
     rlimits,
 };
@@ -305,7 +306,7 @@ pub fn worker_settings(
         return Err(Failure::Configuration(format!(
             "`{}`, whose files are to be sources, is not a folder: name one that exists with \
              --allow, `allow` or SPOOL_ALLOW",
-            missing.display()
+            full_path(missing)
         )));
     }
     Ok(worker::Settings {

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use crate::exit::Failure;
 
+/// The path from the root, as errors show it: the current folder may not be the expected one.
+pub fn full_path(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
 /// Reads JSON from a file, or from standard input for `-`.
 pub fn read_json(path: &Path) -> Result<Value, Failure> {
-    let shown = if path == Path::new("-") {
-        "standard input".to_owned()
-    } else {
-        path.display().to_string()
-    };
+    let shown = if path == Path::new("-") { "standard input".to_owned() } else { full_path(path) };
     let unreadable =
         |error: std::io::Error| Failure::Failed(format!("{shown} can't be read: {error}"));
     let mut bytes = Vec::new();
@@ -22,6 +23,16 @@ pub fn read_json(path: &Path) -> Result<Value, Failure> {
         bytes = std::fs::read(path).map_err(unreadable)?;
     }
     common::json::parse(&bytes).map_err(|refusal| Failure::Failed(format!("{shown} {refusal}")))
+}
+
+/// Sets merge fields of a composition. They replace fields of the same name.
+pub fn set_merge_fields(composition: &mut Value, fields: &[(String, String)]) {
+    let Some(members) = composition.as_object_mut().filter(|_| !fields.is_empty()) else { return };
+    // A list of a wrong type is reported as a fault later.
+    if let Some(list) = members.entry("merge").or_insert_with(|| json!([])).as_array_mut() {
+        list.retain(|field| !fields.iter().any(|(name, _)| field["find"] == **name));
+        list.extend(fields.iter().map(|(name, value)| json!({"find": name, "replace": value})));
+    }
 }
 
 /// Turns a document into a job request: one with a `kind` is a job, one with a `timeline` is a

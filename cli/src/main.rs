@@ -10,6 +10,7 @@ mod args;
 mod client;
 mod commands;
 mod config;
+mod csv;
 mod dependencies;
 mod exit;
 mod input;
@@ -17,6 +18,7 @@ mod log;
 mod metrics;
 mod options;
 mod output;
+mod output_file;
 mod printable;
 mod rlimits;
 mod signals;
@@ -26,8 +28,8 @@ use std::process::ExitCode;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use commands::{
-    bench, cache, check, controls, dead, dev, jobs, migrate, probe, render, schedules, serve,
-    watch, work,
+    batch, bench, cache, check, controls, dead, dev, get, job_list, jobs, migrate, probe, render,
+    schedules, schema, serve, watch, work,
 };
 use config::Config;
 use exit::{CommandResult, Failure};
@@ -87,7 +89,9 @@ async fn run(cli: Cli) -> CommandResult {
         Command::Migrate => migrate::run(config()?, json).await,
         Command::Check(options) => check::run(options, config()?, json).await,
         Command::Submit(options) => jobs::submit(options, json).await,
-        Command::Batch(options) => jobs::batch(options, json).await,
+        Command::Batch(options) => batch::run(options, json).await,
+        Command::Get(options) => get::run(options, json).await,
+        Command::Jobs(options) => job_list::run(options, json).await,
         Command::Status(options) => jobs::status(options, json).await,
         Command::Watch(options) => watch::watch(options, json).await,
         Command::Cancel(options) => jobs::cancel(options, json).await,
@@ -104,6 +108,7 @@ async fn run(cli: Cli) -> CommandResult {
         Command::Probe(options) => probe::run(options, json).await,
         Command::Cache(options) => cache::run(options, json).await,
         Command::Bench(options) => bench::run(options, json).await,
+        Command::Schema(options) => schema::run(options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "spool", &mut script);

@@ -9,7 +9,13 @@ use common::queue::Queue;
 #[derive(Debug, Clone, Args)]
 pub struct ServerArg {
     /// The server's address.
-    #[arg(long, env = "SPOOL_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "SPOOL_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
     pub server: String,
 }
 
@@ -91,14 +97,14 @@ pub struct LocalArgs {
     pub merge: Vec<(String, String)>,
 }
 
-fn parse_id(text: &str) -> Result<uuid::Uuid, String> {
+pub fn parse_id(text: &str) -> Result<uuid::Uuid, String> {
     text.parse().map_err(|_| {
         "give the id that posting it answered, such as 01932b6e-7f00-7abc-8def-0123456789ab"
             .to_owned()
     })
 }
 
-fn parse_merge(text: &str) -> Result<(String, String), String> {
+pub fn parse_merge(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("give NAME=VALUE, such as TITLE=Hello")?;
     Ok((name.to_owned(), value.to_owned()))
 }

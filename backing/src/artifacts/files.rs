@@ -13,6 +13,8 @@ use common::{
     port::{PortError, PortResult},
 };
 
+use uuid::Uuid;
+
 use super::address::PART;
 
 /// Bytes of one read, large enough that the cost of a system call does not count.
@@ -98,6 +100,17 @@ fn copy_hashed(source: &mut impl Read, target: &mut impl Write) -> io::Result<(D
     }
 }
 
+/// Writes a file into a folder and removes it. If the folder is missing, the nearest one above it,
+/// in which it can be made, is tried. Returns whether the folder exists.
+pub(super) fn check_folder(folder: &Path) -> PortResult<bool> {
+    let nearest = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
+    let probe = nearest.join(format!(".spool-check-{}", Uuid::new_v4()));
+    File::create_new(&probe)
+        .and_then(|_| fs::remove_file(&probe))
+        .map_err(|error| unwritable(nearest, &error))?;
+    Ok(nearest == folder)
+}
+
 /// Runs blocking file operations on a thread of their own.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> PortResult<T> + Send + 'static,
@@ -116,4 +129,20 @@ pub(super) fn unreadable(file: &Path, error: &io::Error) -> PortError {
 /// A transient error, since the reason is mostly a full or read-only disk, which may be mended.
 pub(super) fn unwritable(file: &Path, error: &io::Error) -> PortError {
     PortError::from_io(PART, format!("{} can't be written: {error}", file.display()), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_a_folder_leaves_nothing_behind() {
+        let root = tempfile::tempdir().expect("a folder");
+        let missing = root.path().join("a/b");
+        assert_eq!(check_folder(root.path()).ok(), Some(true));
+        assert_eq!(check_folder(&missing).ok(), Some(false));
+        assert_eq!(fs::read_dir(root.path()).expect("a folder").count(), 0);
+        fs::write(root.path().join("a"), "").expect("a file");
+        assert!(check_folder(&missing).is_err(), "a file is in the way");
+    }
 }

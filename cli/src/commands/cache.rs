@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{summary, watch};
 use crate::{
-    client::{Client, JobOrBatch},
-    exit::{CommandResult, Failure},
+    client::{Client, JobOrBatch, given_pairs, with_query},
+    exit::CommandResult,
     options::ServerArg,
     output,
 };
@@ -16,6 +16,8 @@ use crate::{
 pub struct Cache {
     #[command(subcommand)]
     pub action: CacheAction,
+    #[command(flatten)]
+    pub server: ServerArg,
 }
 
 #[derive(Debug, Subcommand)]
@@ -24,10 +26,7 @@ pub enum CacheAction {
     #[command(after_help = "Examples:\n  spool cache stats\n  \
                       spool cache stats --server http://127.0.0.1:9091     # a worker's, at its \
                       --listen")]
-    Stats {
-        #[command(flatten)]
-        server: ServerArg,
-    },
+    Stats,
     /// Clears values by tag or namespace, in every process within a second.
     #[command(after_help = "Examples:\n  spool cache clear --tag provider:openai\n  \
                       spool cache clear --tag 'host:*.example.com'\n  \
@@ -40,8 +39,6 @@ pub enum CacheAction {
         /// `text`, `media`, `metadata` or `outside`.
         #[arg(long, value_name = "NAME")]
         namespace: Option<String>,
-        #[command(flatten)]
-        server: ServerArg,
     },
     /// Fetches sources before they are needed, at the lowest priority.
     #[command(
@@ -54,21 +51,16 @@ pub enum CacheAction {
         /// Follows the fetches to their end.
         #[arg(long)]
         watch: bool,
-        #[command(flatten)]
-        server: ServerArg,
     },
 }
 
 /// Runs the command.
 pub async fn run(options: Cache, json: bool) -> CommandResult {
+    let client = Client::new(&options.server.server)?;
     match options.action {
-        CacheAction::Stats { server } => stats(&Client::new(&server.server)?, json).await,
-        CacheAction::Clear { tag, namespace, server } => {
-            clear(&Client::new(&server.server)?, tag, namespace, json).await
-        }
-        CacheAction::Warm { sources, watch, server } => {
-            warm(&Client::new(&server.server)?, &sources, watch, json).await
-        }
+        CacheAction::Stats => stats(&client, json).await,
+        CacheAction::Clear { tag, namespace } => clear(&client, tag, namespace, json).await,
+        CacheAction::Warm { sources, watch } => warm(&client, &sources, watch, json).await,
     }
 }
 
@@ -120,15 +112,8 @@ async fn clear(
     namespace: Option<String>,
     json: bool,
 ) -> CommandResult {
-    let mut query = reqwest::Url::parse("http://localhost/v1/admin/cache")
-        .map_err(|error| Failure::Failed(format!("the query can't be written: {error}")))?;
-    for (name, value) in [("tag", &tag), ("namespace", &namespace)] {
-        if let Some(value) = value {
-            query.query_pairs_mut().append_pair(name, value);
-        }
-    }
-    let cleared =
-        client.delete(&format!("{}?{}", query.path(), query.query().unwrap_or_default())).await?;
+    let given = [("tag", tag.as_deref()), ("namespace", namespace.as_deref())];
+    let cleared = client.delete(&with_query("/v1/admin/cache", &given_pairs(&given))).await?;
     if json {
         return output::line(cleared);
     }

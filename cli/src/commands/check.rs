@@ -18,7 +18,7 @@ use super::local;
 use crate::{
     client::Client,
     config::Config,
-    dependencies::{broker, files, needed, own_program, redis, store},
+    dependencies::{broker, needed, own_program, redis, store},
     exit::{CommandResult, Failure},
     options::LocalArgs,
     output,
@@ -67,32 +67,34 @@ async fn dependencies(config: &Config, json: bool) -> CommandResult {
 }
 
 /// Checks each dependency of a fleet by itself, so that one failure hides no other. A configuration
-/// that names providers only is meant for `spool dev`, which needs nothing else.
+/// that names none of them is meant for `spool dev`.
 async fn fleet(config: &Config) -> Vec<DependencyCheck> {
-    if needed(config).into_iter().all(|(url, _)| url.is_none())
-        && !config.providers.services.is_empty()
-    {
-        return vec![(
-            "parts".to_owned(),
-            Ok("none configured: enough for `spool dev`".to_owned()),
-        )];
+    let parts = ["store", "broker", "view_cache", "artifacts"];
+    if needed(config).into_iter().all(|(url, _)| url.is_none()) {
+        let not_set = |(name, (_, key)): (&str, (_, &str))| {
+            let sentence = format!(
+                "{key} is not set: `spool dev` does not need it, `spool serve` and `spool work` do"
+            );
+            (name.to_owned(), Ok(sentence))
+        };
+        return parts.into_iter().zip(needed(config)).map(not_set).collect();
     }
+    let ok = || "ok".to_owned();
     let (store, broker, view_cache, artifacts) = tokio::join!(
-        async { Ok::<(), Failure>(store(config).await?.check().await?) },
-        async { Ok::<(), Failure>(broker(config, "spool check")?.check().await?) },
-        async { Ok::<(), Failure>(redis(config)?.check().await?) },
-        async { Ok::<(), Failure>(files(config)?.check().await?) },
+        async { Ok::<_, Failure>(store(config).await?.check().await.map(|()| ok())?) },
+        async { Ok::<_, Failure>(broker(config, "spool check")?.check().await.map(|()| ok())?) },
+        async { Ok::<_, Failure>(redis(config)?.check().await.map(|()| ok())?) },
+        async {
+            let url = config.required(&config.artifacts_url, "artifacts_url")?;
+            let exists = backing::artifacts::check(url).await?;
+            Ok(if exists { ok() } else { "ok: the folder is made at the first start".to_owned() })
+        },
     );
-    let checks = [
-        ("store", store),
-        ("broker", broker),
-        ("view_cache", view_cache),
-        ("artifacts", artifacts),
-    ];
-    let check = |(name, found): (&str, Result<(), Failure>)| {
-        (name.to_owned(), found.map(|()| "ok".to_owned()).map_err(|error| error.to_string()))
+    let found = [store, broker, view_cache, artifacts];
+    let check = |(name, found): (&str, Result<String, Failure>)| {
+        (name.to_owned(), found.map_err(|error| error.to_string()))
     };
-    checks.map(check).into()
+    parts.into_iter().zip(found).map(check).collect()
 }
 
 /// Checks that this machine has every layer of the sandbox, if the configuration requires them.

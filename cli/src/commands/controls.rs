@@ -5,7 +5,7 @@ use common::queue::Queue;
 use serde_json::{Value, json};
 
 use crate::{
-    client::Client,
+    client::{Client, encoded},
     exit::CommandResult,
     options::{QueueArg, ServerArg},
     output,
@@ -113,7 +113,7 @@ async fn act(options: Pause, action: &str, json: bool) -> CommandResult {
     let resource = match (options.queue, &options.tenant) {
         (Some(queue), _) => format!("queues/{}", Queue::from(queue)),
         (None, tenant) => {
-            format!("tenants/{}", path_segment(tenant.as_deref().unwrap_or_default()))
+            format!("tenants/{}", encoded(tenant.as_deref().unwrap_or_default()))
         }
     };
     let client = Client::new(&options.server.server)?;
@@ -148,17 +148,8 @@ impl LimitName {
             Scope::Kind => "kind",
             Scope::Provider => "provider",
         };
-        format!("/v1/admin/limits/{scope}/{}", path_segment(&self.name))
+        format!("/v1/admin/limits/{scope}/{}", encoded(&self.name))
     }
-}
-
-/// Escapes a text as one segment of a path (RFC 3986: bytes outside the unreserved set are
-/// percent-encoded).
-fn path_segment(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 fn show(value: &Value, json: bool, lines: impl Fn(&Value) -> Vec<String>) -> CommandResult {
@@ -240,13 +231,6 @@ fn worker_lines(answer: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_one_segment_of_a_path_with_any_characters() {
-        assert_eq!(path_segment("a-b.c_d~1"), "a-b.c_d~1");
-        assert_eq!(path_segment("*"), "%2A");
-        assert_eq!(path_segment("a/b ü?"), "a%2Fb%20%C3%BC%3F");
-    }
 
     #[test]
     fn a_queue_is_a_line_that_shows_a_pause() {

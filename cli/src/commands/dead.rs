@@ -107,32 +107,8 @@ pub async fn run(options: Dead, json: bool) -> CommandResult {
 }
 
 async fn list(client: &Client, filter: &DeadFilter, limit: usize, json: bool) -> CommandResult {
-    let (mut cursor, mut missing) = (None::<String>, limit);
-    while missing > 0 {
-        let page = client.get(&path(filter, missing.min(100), cursor.as_deref())).await?;
-        let tasks = page["tasks"].as_array().cloned().unwrap_or_default();
-        tasks.iter().try_for_each(|task| show(task, json))?;
-        missing = missing.saturating_sub(tasks.len());
-        cursor = page["nextCursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn path(filter: &DeadFilter, limit: usize, cursor: Option<&str>) -> String {
-    let limit = limit.to_string();
-    let paging =
-        [("limit", limit.as_str())].into_iter().chain(cursor.map(|cursor| ("cursor", cursor)));
-    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    let pairs: Vec<String> = filter
-        .members()
-        .into_iter()
-        .chain(paging)
-        .map(|(name, value)| format!("{name}={}", encode(value)))
-        .collect();
-    format!("/v1/admin/dead?{}", pairs.join("&"))
+    let each = async |task: &Value| show(task, json);
+    client.list("/v1/admin/dead", &filter.members(), "tasks", limit, each).await
 }
 
 /// Retries all that match, page by page: one call retries a bounded number.

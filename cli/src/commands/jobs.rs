@@ -1,25 +1,40 @@
-//! Commands of one request each: submit, batch, status, cancel, retry.
+//! Commands of one request each: submit, status, cancel, retry.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{summary::show, watch};
+use super::{get, render::set_format, summary::show, watch};
 use crate::{
     client::{Client, JobOrBatch},
     exit::{CommandResult, Failure},
     input,
-    options::{IdArg, ServerArg},
+    options::{IdArg, ServerArg, parse_merge},
     output,
+    output_file::OutputFile,
 };
 
-/// Options of `submit` and `batch`.
+/// Options of `submit`.
 #[derive(Debug, Args)]
 pub struct Submit {
     /// The file; `-` reads standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Follows the job to its end and saves the file of its result. The extension sets the format
+    /// of a composition that has none.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// Values for merge fields of a composition: `NAME=VALUE` (repeatable).
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_merge)]
+    pub merge: Vec<(String, String)>,
+    #[command(flatten)]
+    pub post: PostArgs,
+}
+
+/// Options of commands that post work.
+#[derive(Debug, Args)]
+pub struct PostArgs {
     /// Follows the job or batch to its end.
     #[arg(long)]
     pub watch: bool,
@@ -30,75 +45,54 @@ pub struct Submit {
     pub server: ServerArg,
 }
 
-/// Posts a job.
-pub async fn submit(options: Submit, json: bool) -> CommandResult {
-    let job = input::as_job(input::read_json(&options.file)?)?;
-    post(options, JobOrBatch::Job, "/v1/jobs", job, json).await
-}
-
-/// Posts a batch, or shows the one with an id.
-pub async fn batch(options: Submit, json: bool) -> CommandResult {
-    if let Some(id) = options.file.to_str().and_then(|text| text.parse().ok()) {
-        return show_items(id, &options.server, json).await;
+impl PostArgs {
+    /// Posts a document.
+    pub async fn post(&self, client: &Client, path: &str, body: &Value) -> Result<Value, Failure> {
+        client.post(path, body, self.idempotency_key.as_deref()).await
     }
-    let batch = input::as_batch(input::read_json(&options.file)?)?;
-    post(options, JobOrBatch::Batch, "/v1/batches", batch, json).await
-}
 
-async fn post(
-    options: Submit,
-    resource: JobOrBatch,
-    path: &str,
-    body: Value,
-    json: bool,
-) -> CommandResult {
-    let client = Client::new(&options.server.server)?;
-    let posted = client.post(path, &body, options.idempotency_key.as_deref()).await?;
-    if options.watch {
-        let id = posted["id"].as_str().unwrap_or_default();
-        // First of all, so that an interrupted watch can be taken up again.
+    /// Prints the id before anything is waited for, so that an interrupted command can be taken up
+    /// again.
+    pub fn announce(&self, id: &str, json: bool) {
         match json {
             true => output::note(json!({ "id": id })),
             false => output::note(id),
         }
-        return watch::follow(&client, resource, id, json).await;
     }
-    show(&posted, json)?;
-    let (total, rejected) = (&posted["counts"]["total"], &posted["counts"]["rejected"]);
-    if total.is_u64() && total == rejected {
-        return Err(Failure::Refused(format!(
-            "all {total} items were refused: `spool batch {}` shows the reasons",
-            posted["id"].as_str().unwrap_or_default()
-        )));
-    }
-    Ok(())
 }
 
-/// Shows a batch with the reason of each rejected item.
-async fn show_items(id: uuid::Uuid, server: &ServerArg, json: bool) -> CommandResult {
-    let client = Client::new(&server.server)?;
-    let path = JobOrBatch::Batch.path(id);
-    show(&client.get(&path).await?, json)?;
-    let mut page = format!("{path}/results?limit=100");
-    loop {
-        let items = client.get(&page).await?;
-        for item in items["results"].as_array().into_iter().flatten() {
-            match json {
-                true => output::line(item)?,
-                false => output::lines(rejection(item))?,
-            }
+/// Posts a job.
+pub async fn submit(options: Submit, json: bool) -> CommandResult {
+    let mut job = input::as_job(input::read_json(&options.file)?)?;
+    let is_render = job["kind"] == "render";
+    if is_render {
+        input::set_merge_fields(&mut job["input"], &options.merge);
+    } else if !options.merge.is_empty() {
+        return Err(Failure::Failed(
+            "--merge sets fields of a composition, and this is a job of another kind: leave it out"
+                .into(),
+        ));
+    }
+    if let Some(output) = &options.output {
+        OutputFile::at(output)?;
+        if is_render {
+            set_format(&mut job["input"], output)?;
         }
-        let Some(cursor) = items["nextCursor"].as_str() else { return Ok(()) };
-        page = format!("{path}/results?limit=100&cursor={cursor}");
     }
-}
-
-/// Describes an item that was rejected.
-fn rejection(item: &Value) -> Option<String> {
-    let reason = item.get("reason")?;
-    let text = |name: &str| reason[name].as_str().unwrap_or_default();
-    let job = item["jobId"].as_str().map_or_else(String::new, |job| format!(" {job}"));
-    Some(format!("  item {}{job} {}: {}", item["index"], text("code"), text("detail")))
+    let client = Client::new(&options.post.server.server)?;
+    let posted = options.post.post(&client, "/v1/jobs", &job).await?;
+    if !options.post.watch && options.output.is_none() {
+        return show(&posted, json);
+    }
+    let id = posted["id"].as_str().unwrap_or_default();
+    options.post.announce(id, json);
+    match &options.output {
+        Some(output) => {
+            let job = watch::to_end(&client, JobOrBatch::Job, id, json).await?;
+            get::save_job(&client, job, Some(output), json).await
+        }
+        None => watch::follow(&client, JobOrBatch::Job, id, json).await,
+    }
 }
 
 /// Shows a job or a batch.

@@ -5,7 +5,6 @@
 //! worker only.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,15 +32,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_millis(400);
 /// document.
 pub fn read(file: &Path, options: &LocalArgs) -> Result<Value, Failure> {
     let mut document = input::read_json(file)?;
-    if let (false, Some(object)) = (options.merge.is_empty(), document.as_object_mut()) {
-        let fields = object.entry("merge").or_insert_with(|| json!([]));
-        if let Some(fields) = fields.as_array_mut() {
-            fields.retain(|field| !options.merge.iter().any(|(name, _)| field["find"] == **name));
-            fields.extend(
-                options.merge.iter().map(|(name, value)| json!({"find": name, "replace": value})),
-            );
-        }
-    }
+    input::set_merge_fields(&mut document, &options.merge);
     Ok(document)
 }
 
@@ -120,48 +111,6 @@ pub fn faulty(faults: &[Value]) -> Failure {
     let count =
         if lines.len() == 1 { "a fault".to_owned() } else { format!("{} faults", lines.len()) };
     Failure::Failed(format!("the composition has {count}:\n{}", lines.join("\n")))
-}
-
-/// Returns the output's full path. A path that cannot be written is refused before the work.
-pub fn prepare(output: &Path) -> Result<PathBuf, Failure> {
-    let path = std::path::absolute(output).map_err(|error| unwritable(output, &error))?;
-    if path.is_dir() {
-        return Err(Failure::Failed(format!(
-            "{} is a folder: name a file, such as out.mp4",
-            output.display()
-        )));
-    }
-    match path.parent() {
-        Some(folder) if folder.is_dir() => Ok(path),
-        _ => Err(Failure::Failed(format!(
-            "the folder of {} does not exist: make it first",
-            output.display()
-        ))),
-    }
-}
-
-fn unwritable(output: &Path, error: &std::io::Error) -> Failure {
-    Failure::Failed(format!("{} can't be written: {error}", output.display()))
-}
-
-/// Copies a result's file to the output, through a file beside it, so that the output is whole or
-/// not there. It is not linked, because files of the cache must not be written to.
-pub fn copy_result(result: &Value, output: &Path) -> CommandResult {
-    let cached =
-        result["path"].as_str().ok_or_else(|| Failure::Failed("the result has no file".into()))?;
-    let name =
-        output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let beside = output.with_file_name(format!(".{name}.{}", std::process::id()));
-    let copied = copy(Path::new(cached), &beside).and_then(|()| std::fs::rename(&beside, output));
-    copied.map_err(|error| {
-        // The unfinished copy is removed.
-        let _ = std::fs::remove_file(&beside);
-        unwritable(output, &error)
-    })
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::io::copy(&mut File::open(from)?, &mut File::create(to)?).map(|_| ())
 }
 
 fn slots(options: &LocalArgs) -> Vec<(Queue, u32)> {

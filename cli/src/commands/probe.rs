@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     exit::{CommandResult, Failure},
+    input::full_path,
     output,
 };
 
@@ -24,7 +25,7 @@ pub struct Probe {
 
 /// Probes a file.
 pub async fn run(options: Probe, json: bool) -> CommandResult {
-    let shown = options.file.display();
+    let shown = full_path(&options.file);
     let failed = |error: std::io::Error| Failure::Failed(format!("{shown}: {error}"));
     let source = options.file.canonicalize().map_err(failed)?;
     let mut hasher = blake3::Hasher::new();
@@ -48,8 +49,8 @@ pub async fn run(options: Probe, json: bool) -> CommandResult {
             _ => Err(Failure::Failed("the media process sent another job's output".into())),
         },
         failed => {
-            let sentence = failed.sentence().replace(&hash.0, &shown.to_string());
-            Err(Failure::Failed(with_name(&shown.to_string(), sentence)))
+            let sentence = failed.sentence().replace(&hash.0, &shown);
+            Err(Failure::Failed(with_name(&shown, sentence)))
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     exit::{CommandResult, Failure},
     options::LocalArgs,
     output,
+    output_file::{OutputFile, extension},
 };
 
 /// Options of `render`.
@@ -70,23 +71,23 @@ const TASKS_EVERY: Duration = Duration::from_millis(250);
 /// Runs `render`.
 pub async fn run(options: Render, config: Config, json: bool) -> CommandResult {
     let mut input = local::read(&options.file, &options.local)?;
-    let output = local::prepare(&options.output)?;
+    let output = OutputFile::at(&options.output)?;
     set_format(&mut input, &options.output)?;
     local::refuse_faults(&input)?;
     let job = json!({"kind": "render", "input": input});
-    let result = run_to_file(&job, &output, &options.file, &options.local, &config, json).await?;
+    let result = run_to_file(&job, output, &options.file, &options.local, &config, json).await?;
     show(&result, &options.output, json)
 }
 
 /// Runs `still`.
 pub async fn still(options: Still, config: Config, json: bool) -> CommandResult {
     let composition = local::read(&options.file, &options.local)?;
-    let output = local::prepare(&options.output)?;
+    let output = OutputFile::at(&options.output)?;
     local::refuse_faults(&composition)?;
     let format = format_of(&options.output)?;
     let input = json!({"composition": composition, "t": options.time, "format": format});
     let job = json!({"kind": "still", "input": input});
-    let result = run_to_file(&job, &output, &options.file, &options.local, &config, json).await?;
+    let result = run_to_file(&job, output, &options.file, &options.local, &config, json).await?;
     let (width, height) = (&result["width"], &result["height"]);
     match json {
         true => output::line(&result)?,
@@ -105,10 +106,9 @@ fn is_format(name: &str) -> bool {
 
 /// Sets the composition's format by the extension of its output. Refuses a composition that asks
 /// for another, and an extension of no format. A name without an extension decides nothing.
-fn set_format(composition: &mut Value, output: &Path) -> CommandResult {
-    let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+pub(super) fn set_format(composition: &mut Value, output: &Path) -> CommandResult {
+    let extension = extension(output);
     let named = match extension.as_deref() {
-        Some("jpeg") => "jpg",
         Some(named) if is_format(named) => named,
         Some(_) => {
             return Err(Failure::Failed(format!(
@@ -136,10 +136,9 @@ fn set_format(composition: &mut Value, output: &Path) -> CommandResult {
 }
 
 fn format_of(output: &Path) -> Result<&'static str, Failure> {
-    let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    match extension.as_deref() {
+    match extension(output).as_deref() {
         Some("png") => Ok("png"),
-        Some("jpg" | "jpeg") => Ok("jpg"),
+        Some("jpg") => Ok("jpg"),
         Some("webp") => Ok("webp"),
         _ => Err(Failure::Failed(format!(
             "{} is no picture: name it .png, .jpg or .webp",
@@ -152,19 +151,22 @@ fn format_of(output: &Path) -> Result<&'static str, Failure> {
 /// `path` is the file in the cache.
 async fn run_to_file(
     job: &Value,
-    output: &Path,
+    output: OutputFile,
     composition: &Path,
     options: &LocalArgs,
     config: &Config,
     json: bool,
 ) -> Result<Value, Failure> {
     let mut progress = RenderProgress::new(json);
+    let path = output.path().to_owned();
     let mut result = local::with_client(composition, options, config, async |client| {
         let result = follow(client, job, &mut progress).await?;
-        local::copy_result(&result, output).map(|()| result)
+        let cached = result["path"].as_str();
+        let cached = cached.ok_or_else(|| Failure::Failed("the result has no file".into()))?;
+        output.copy_of(Path::new(cached)).map(|()| result)
     })
     .await?;
-    result["output"] = json!(output);
+    result["output"] = json!(path);
     Ok(result)
 }
 

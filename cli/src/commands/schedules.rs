@@ -65,17 +65,8 @@ pub async fn run(options: Schedules, json: bool) -> CommandResult {
 }
 
 async fn list(client: &Client, json: bool) -> CommandResult {
-    let mut path = "/v1/schedules?limit=100".to_owned();
-    loop {
-        let page = client.get(&path).await?;
-        page["schedules"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .try_for_each(|schedule| show(schedule, json))?;
-        let Some(cursor) = page["nextCursor"].as_str() else { return Ok(()) };
-        path = format!("/v1/schedules?limit=100&cursor={cursor}");
-    }
+    let each = async |schedule: &Value| show(schedule, json);
+    client.list("/v1/schedules", &[], "schedules", usize::MAX, each).await
 }
 
 /// Prints one line for people, or the whole document as JSON.

@@ -4,11 +4,13 @@ use serde_json::Value;
 
 use crate::{exit::CommandResult, output};
 
-/// Prints one line for people (id, status and result), or the whole document as JSON.
+/// Prints one line for people, or the whole document as JSON.
 pub fn show(value: &Value, json: bool) -> CommandResult {
-    if json {
-        return output::line(value);
-    }
+    if json { output::line(value) } else { output::line(line(value)) }
+}
+
+/// Describes it in one line: id, status and result.
+pub fn line(value: &Value) -> String {
     let text = |pointer: &str| {
         value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
@@ -30,5 +32,5 @@ pub fn show(value: &Value, json: bool) -> CommandResult {
         line.push_str("  ");
         line.push_str(text);
     }
-    output::line(line)
+    line
 }

@@ -28,6 +28,18 @@ pub async fn watch(options: IdArg, json: bool) -> CommandResult {
 /// Follows until it is final, then shows it. A job that did not succeed fails the command, as does
 /// a batch with a rejected item.
 pub async fn follow(client: &Client, resource: JobOrBatch, id: &str, json: bool) -> CommandResult {
+    let last = to_end(client, resource, id, json).await?;
+    show(&last, json)?;
+    verdict(resource, &last)
+}
+
+/// Follows until it is final, and returns it.
+pub async fn to_end(
+    client: &Client,
+    resource: JobOrBatch,
+    id: &str,
+    json: bool,
+) -> Result<Value, Failure> {
     let bar = bar(json);
     let last = loop {
         let now = client.get(&resource.path(id)).await?;
@@ -38,8 +50,7 @@ pub async fn follow(client: &Client, resource: JobOrBatch, id: &str, json: bool)
         tokio::time::sleep(EVERY).await;
     };
     bar.finish_and_clear();
-    show(&last, json)?;
-    verdict(resource, &last)
+    Ok(last)
 }
 
 /// Creates a bar on standard error. It is hidden if that is no terminal, or for JSON.
@@ -86,7 +97,8 @@ fn is_final(now: &Value) -> bool {
     matches!(now["status"].as_str(), Some("succeeded" | "failed" | "cancelled" | "settled"))
 }
 
-fn verdict(resource: JobOrBatch, last: &Value) -> CommandResult {
+/// The failure of one that did not succeed, or of a batch with a rejected item.
+pub fn verdict(resource: JobOrBatch, last: &Value) -> CommandResult {
     let rejected = last.pointer("/counts/rejected").and_then(Value::as_u64).unwrap_or(0);
     match (resource, last["status"].as_str()) {
         (JobOrBatch::Job, Some("succeeded")) => Ok(()),

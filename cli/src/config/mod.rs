@@ -16,7 +16,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use self::variables::variable;
-use crate::exit::Failure;
+use crate::{exit::Failure, input::full_path};
 
 /// The file's keys. Each is also read from `SPOOL_` and its name in capitals.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -175,7 +175,7 @@ impl Config {
 }
 
 fn parse(path: &Path) -> Result<Table, Failure> {
-    let shown = path.display();
+    let shown = full_path(path);
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::Configuration(format!("{shown} can't be read: {error}")))?;
     text.parse().map_err(|error: toml::de::Error| {

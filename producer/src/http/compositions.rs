@@ -118,7 +118,7 @@ pub async fn still(
     let artifact = |result: Value| result["artifact"].as_str()?.parse::<Digest>().ok();
     match (view.status, view.result.and_then(artifact), view.error) {
         (JobStatus::Succeeded, Some(picture), _) => {
-            artifacts::serve(&api, &picture, &headers).await
+            artifacts::serve(&api, &picture, None, &headers).await
         }
         (_, _, error) => Err(failed(error)),
     }

@@ -45,6 +45,22 @@ async fn an_artifact_is_read_whole_in_part_or_not_again() {
 }
 
 #[tokio::test]
+async fn a_file_is_saved_under_a_name_with_the_extension_of_its_type() {
+    let server = TestServer::new().await;
+    let path = stored(&server, b"RIFF\x10\0\0\0WAVEfmt ").await;
+    let hash = path.rsplit('/').next().expect("a hash");
+    let shown = server.get(&path).await;
+    let name = format!("inline; filename=\"{}.wav\"", &hash[..12]);
+    assert_eq!(shown.header("content-disposition"), name);
+    let saved = server.get(&format!("{path}?filename=my%20voice")).await;
+    assert_eq!(saved.header("content-disposition"), "attachment; filename=\"my voice.wav\"");
+    for bad in ["voice.avi", "..%2Fvoice.wav", "a%0Ab"] {
+        let refused = server.get(&format!("{path}?filename={bad}")).await;
+        assert_eq!((refused.status.as_u16(), refused.problem().as_str()), (400, "invalid_query"));
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_a_browser_would_run_is_served_as_bytes() {
     let server = TestServer::new().await;
     let path = stored(&server, b"<html><script>alert(1)</script>").await;

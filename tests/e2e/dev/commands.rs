@@ -193,3 +193,154 @@ fn a_pause_or_a_resume_that_meets_nothing_says_so() {
     let (_, warned) = said(&["resume", "--queue", "light"]);
     assert!(warned.contains("queue `light` was not paused"), "{warned}");
 }
+
+/// Runs a command to its end; returns exit code, standard output and standard error.
+fn ended(mut command: Command) -> (i32, String, String) {
+    let output = run({
+        command.stdin(Stdio::null());
+        command
+    });
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_result_is_saved_under_the_name_that_was_asked_for() {
+    let (data, folder) = (tempdir().unwrap(), tempdir().unwrap());
+    let dev = Dev::start(data.path());
+    let at = |name: &str| folder.path().join(name);
+    let job = json!({"kind": "speech", "input": {"text": "Saved"}});
+    std::fs::write(at("job.json"), job.to_string()).unwrap();
+    let spool_in = |arguments: &[&str]| {
+        let mut command = spool();
+        command.current_dir(&folder).args(arguments).args(["--server", dev.api.base()]);
+        ended(command)
+    };
+    let (code, out, said) = spool_in(&["submit", "job.json", "-o", "hello.wav"]);
+    let id = said.trim();
+    assert_eq!((code, out), (0, format!("hello.wav  {id}\n")), "{said}");
+    let saved = std::fs::read(at("hello.wav")).unwrap();
+    assert_eq!(&saved[..4], b"RIFF");
+
+    let (code, out, said) = spool_in(&["get", id, "--json"]);
+    let job: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &job["output"]), (0, &json!(format!("{id}.wav"))), "{said}");
+    assert_eq!(std::fs::read(at(&format!("{id}.wav"))).unwrap(), saved);
+
+    let (code, _, said) = spool_in(&["get", id, "-o", "hello.mp3"]);
+    assert_eq!((code, said.contains("name it .wav")), (1, true), "{said}");
+    let (code, _, said) = spool_in(&["get", id, "-o", "no/such/hello.wav"]);
+    assert_eq!((code, said.contains("make it first")), (1, true), "{said}");
+    let (code, _, said) = spool_in(&["submit", "missing.json"]);
+    let full = at("missing.json").canonicalize().unwrap_or(at("missing.json"));
+    assert_eq!((code, said.contains(full.to_str().unwrap())), (1, true), "{said}");
+}
+
+#[test]
+fn the_results_of_a_batch_are_saved_in_a_folder_and_a_rejected_item_fails_the_command() {
+    let (data, folder) = (tempdir().unwrap(), tempdir().unwrap());
+    let dev = Dev::start(data.path());
+    let words = json!([{"word": "Hello", "startMs": 0, "endMs": 400}]);
+    let batch = json!([
+        {"kind": "subtitles", "input": {"words": words, "format": "vtt"}},
+        {"kind": "echo", "input": {"fail": "no luck"}},
+        {"kind": "echo", "input": {"value": {"a": 1}}},
+    ]);
+    std::fs::write(folder.path().join("jobs.json"), batch.to_string()).unwrap();
+    let mut command = spool();
+    command.current_dir(&folder).args(["batch", "jobs.json", "-o", "out"]);
+    command.args(["--server", dev.api.base()]);
+    let (code, out, said) = ended(command);
+    assert_eq!(code, 1, "{said}");
+    assert!(out.contains("out/001.vtt") && out.contains("no luck"), "{out}");
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("out").join(name)).unwrap();
+    assert!(read("001.vtt").starts_with("WEBVTT"));
+    assert_eq!(serde_json::from_str::<Value>(&read("003.json")).unwrap(), json!({"a": 1}));
+}
+
+#[test]
+fn jobs_are_listed_by_status_kind_and_tag() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let mut posted = Vec::new();
+    for (tag, input) in [("one", json!({"value": 1})), ("two", json!({"fail": "no luck"}))] {
+        let job = json!({"kind": "echo", "input": input, "tags": [tag]});
+        let (_, out, _) = with_input(&["submit", "-", "--watch"], dev.api.base(), &job);
+        posted.push(out.split(' ').next().unwrap().to_owned());
+    }
+    let listed = |filter: &[&str]| {
+        let mut command = spool();
+        command.arg("jobs").args(filter).env("SPOOL_SERVER", dev.api.base());
+        ended(command)
+    };
+    let (code, out, said) = listed(&[]);
+    assert_eq!((code, out.lines().count()), (0, 2), "{said}");
+    for filter in [&["--status", "failed"][..], &["--tag", "two"], &["--limit", "1"]] {
+        let (_, out, _) = listed(filter);
+        assert!(out.lines().count() == 1 && out.contains(&posted[1]), "{filter:?}: {out}");
+    }
+    assert_eq!(listed(&["--kind", "render"]).1, "");
+    let (code, _, said) = listed(&["--status", "done"]);
+    assert_eq!((code, said.contains("one of queued")), (5, true), "{said}");
+}
+
+#[test]
+fn the_server_is_named_before_or_behind_an_action() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let server = ["--server", dev.api.base()];
+    for (command, action) in [("dead", "list"), ("schedules", "list"), ("limits", "list")] {
+        for arguments in [
+            [&[command], &server[..], &[action]].concat(),
+            [&[command, action], &server[..]].concat(),
+        ] {
+            let mut spool = spool();
+            spool.args(&arguments);
+            let (code, _, said) = ended(spool);
+            assert_eq!(code, 0, "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_check_without_settings_says_what_dev_does_not_need_and_leaves_nothing() {
+    let folder = tempdir().unwrap();
+    let checked = |artifacts: Option<&str>| {
+        let mut command = spool();
+        command.current_dir(&folder).arg("check").env("TMPDIR", folder.path());
+        command.env("HOME", folder.path());
+        if let Some(url) = artifacts {
+            command.env("SPOOL_ARTIFACTS_URL", url);
+        }
+        ended(command)
+    };
+    let (code, out, said) = checked(None);
+    assert_eq!(code, 0, "{out}{said}");
+    assert!(out.contains("database_url is not set: `spool dev` does not need it"), "{out}");
+    let url = format!("file://{}/artifacts", folder.path().display());
+    let (code, out, _) = checked(Some(&url));
+    assert_eq!(code, 3);
+    assert!(out.contains("the folder is made at the first start"), "{out}");
+    assert!(out.contains("`database_url` is not set"), "{out}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_schema_of_a_kind_is_printed_and_served() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let printed = |kind: &str| {
+        let mut command = spool();
+        command.args(["schema", kind]);
+        ended(command)
+    };
+    for kind in ["render", "speech"] {
+        let served = dev.api.get(&format!("/schemas/{kind}"));
+        assert_eq!(served.header("content-type"), "application/schema+json");
+        let (code, out, _) = printed(kind);
+        assert_eq!((code, serde_json::from_str::<Value>(&out).unwrap()), (0, served.body));
+    }
+    let (code, _, said) = printed("speach");
+    assert_eq!((code, said.contains("did you mean `speech`")), (1, true), "{said}");
+    assert_eq!(dev.api.get("/schemas/nope").status, 404);
+}

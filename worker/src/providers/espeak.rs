@@ -67,11 +67,18 @@ impl Speaker for Espeak {
 }
 
 /// Speaks a word in a media process of `program`, to show that the voice, its data and the sandbox
-/// work.
+/// work. Nothing of it is left on the disk.
 pub(super) async fn try_out(program: PathBuf) -> Result<(), String> {
-    let scratch = media::sandbox::user_root()
-        .and_then(|root| Scratch::create(&root))
-        .map_err(|error| format!("no scratch folder can be made: {error}"))?;
+    let root = std::env::temp_dir().join(format!("spool-check-{}", std::process::id()));
+    let tried = try_out_below(&root, program).await;
+    // A folder that cannot be removed is one of the temporary folder.
+    let _ = std::fs::remove_dir_all(&root);
+    tried
+}
+
+async fn try_out_below(root: &Path, program: PathBuf) -> Result<(), String> {
+    let scratch =
+        Scratch::create(root).map_err(|error| format!("no scratch folder can be made: {error}"))?;
     let sandbox = crate::media_process::sandbox(program)
         .map_err(|error| format!("the sandbox can't be made: {error}"))?;
     let speech = SpokenText { text: "ready".into(), voice: "en-us".into(), rate: 165, pitch: 50 };

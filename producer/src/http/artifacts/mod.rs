@@ -1,5 +1,6 @@
 //! Artifacts by the hash of their content, whole or in part. They never change.
 
+mod file_name;
 mod range;
 mod sniff;
 
@@ -17,11 +18,12 @@ use common::{
 };
 use futures::TryStreamExt;
 
-use self::range::RequestedRange;
+use self::{file_name::FileName, range::RequestedRange};
 use super::{
     answer::names_tag,
     path::{Id, missing},
     problem::{Problem, ProblemKind},
+    query::Params,
     responses,
     state::Api,
 };
@@ -34,12 +36,15 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=3153600
     get, path = "/v1/artifacts/{hash}", operation_id = "getArtifact", tag = "artifacts",
     params(
         Id<Digest>,
+        ("filename" = Option<String>, Query, description = "The name under which a browser saves \
+            the file. The extension of its type is added to a name without one."),
         ("Range" = Option<String>, Header, description = "One range of bytes, such as \
             `bytes=0-1023`."),
     ),
     responses(
         (status = 200, content_type = "application/octet-stream", body = Vec<u8>,
-            description = "All of it, with the media type of its first bytes."),
+            description = "All of it, with the media type of its first bytes. \
+            `Content-Disposition` names the file."),
         (status = 206, content_type = "application/octet-stream", body = Vec<u8>,
             description = "The range."),
         responses::ArtifactAnswers,
@@ -48,13 +53,20 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=3153600
 pub async fn get(
     State(api): State<Arc<Api>>,
     Id(digest): Id<Digest>,
+    params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    serve(&api, &digest, &headers).await
+    let name = params.text("filename").map(FileName::parse).transpose()?;
+    serve(&api, &digest, name, &headers).await
 }
 
 /// Answers with the artifact of this hash, as the request's headers ask for it.
-pub async fn serve(api: &Api, digest: &Digest, headers: &HeaderMap) -> Result<Response, Problem> {
+pub async fn serve(
+    api: &Api,
+    digest: &Digest,
+    name: Option<FileName>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let size = api.artifacts.size(digest).await?.ok_or_else(|| missing(digest))?;
     let tag = format!("\"{digest}\"");
     if names_tag(headers, &tag) {
@@ -72,11 +84,16 @@ pub async fn serve(api: &Api, digest: &Digest, headers: &HeaderMap) -> Result<Re
         }
     };
     let media_type = media_type(api.artifacts.as_ref(), digest, size).await?;
+    let disposition = match name {
+        Some(name) => name.attachment(media_type)?,
+        None => file_name::inline(digest, media_type),
+    };
     let stream = api.artifacts.read(digest, bytes.start, bytes.end).await?;
     let stream = stream.ok_or_else(|| missing(digest))?;
     let mut response = described((status, Body::from_stream(stream)).into_response(), &tag);
     let sent = response.headers_mut();
     sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    sent.insert(header::CONTENT_DISPOSITION, text(&disposition));
     sent.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.end - bytes.start));
     if status == StatusCode::PARTIAL_CONTENT {
         sent.insert(header::CONTENT_RANGE, content_range(&bytes, size));
@@ -103,7 +120,7 @@ fn content_range(bytes: &Range<u64>, size: u64) -> HeaderValue {
     text(&format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1))
 }
 
-/// A header value built here from digits and hex digits.
+/// A header value built here from ASCII.
 fn text(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

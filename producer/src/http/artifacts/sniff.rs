@@ -41,6 +41,42 @@ pub fn media_type(head: &[u8]) -> &'static str {
     }
 }
 
+/// Media types with the extension of their files' names.
+const EXTENSIONS: &[(&str, &str)] = &[
+    ("image/png", "png"),
+    ("image/jpeg", "jpg"),
+    ("image/gif", "gif"),
+    ("image/webp", "webp"),
+    ("image/avif", "avif"),
+    ("image/heic", "heic"),
+    ("video/mp4", "mp4"),
+    ("video/webm", "webm"),
+    ("video/quicktime", "mov"),
+    ("video/x-msvideo", "avi"),
+    ("audio/mp4", "m4a"),
+    ("audio/mpeg", "mp3"),
+    ("audio/aac", "aac"),
+    ("audio/ogg", "ogg"),
+    ("audio/flac", "flac"),
+    ("audio/wav", "wav"),
+    ("application/pdf", "pdf"),
+    ("application/vnd.apple.mpegurl", "m3u8"),
+    ("text/vtt", "vtt"),
+    ("font/woff2", "woff2"),
+    ("font/otf", "otf"),
+    ("font/ttf", "ttf"),
+];
+
+/// Returns the extension of files of a media type; none of an unknown one.
+pub fn extension(media_type: &str) -> Option<&'static str> {
+    EXTENSIONS.iter().find(|(of, _)| *of == media_type).map(|(_, extension)| *extension)
+}
+
+/// Returns whether this is the extension of a media type that is known here.
+pub fn is_extension(text: &str) -> bool {
+    EXTENSIONS.iter().any(|(_, extension)| *extension == text)
+}
+
 /// ISO base media files name their purpose by their major brand.
 fn of_brand(brand: &[u8]) -> &'static str {
     match brand {
@@ -82,5 +118,13 @@ mod tests {
         for (head, media_type) in cases {
             assert_eq!(super::media_type(head), media_type, "{head:?}");
         }
+    }
+
+    #[test]
+    fn every_known_media_type_has_an_extension() {
+        for (_, _, media_type) in SIGNATURES {
+            assert!(extension(media_type).is_some(), "{media_type}");
+        }
+        assert_eq!((extension("video/mp4"), extension(UNKNOWN)), (Some("mp4"), None));
     }
 }
