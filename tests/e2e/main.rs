@@ -9,4 +9,5 @@ mod client;
 mod dev;
 mod dev_process;
 mod fleet;
+mod how_to;
 mod process;
