@@ -81,6 +81,7 @@ fn styled(text: String) -> Text {
         padding: [Micro::ZERO; 4],
         background: None,
         fitting: Fitting::Shrink { least: Micro::whole(4) },
+        most_lines: None,
         animation: None,
     }
 }

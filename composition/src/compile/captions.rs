@@ -7,7 +7,7 @@ use super::writing::{self, TextForms};
 use crate::composition::Clip;
 use crate::plan::{
     CaptionWord, Captions, Cue as PlanCue, Fitting, Micro, Rate, Ratio, Rgba, SpokenWord, Text,
-    VerticalAlign, WordStyle,
+    VerticalAlign, WordStyle, words_of,
 };
 use crate::subtitles::{self, Cue, Grouping, Word};
 use crate::syntax::{ActiveForm, Asset, CaptionAsset, CueForm, WordForm, WordStyleName};
@@ -44,6 +44,8 @@ pub(super) fn captions(
         style: asset.style.as_ref(),
         stroke: asset.stroke.as_ref(),
         shadow: asset.shadow.as_ref(),
+        background: asset.background.as_ref(),
+        default_size: writing::default_size(&canvas),
     };
     let clip_start = placed.span.from as i64;
     let cue_clock = CueClock { rate, start, clip_start };
@@ -66,21 +68,48 @@ fn extent_of(context: &CompileContext, clip: &Clip) -> Extent {
     if boxed { Extent::of_clip(&clip.written, canvas) } else { title_safe(canvas) }
 }
 
+/// Groups words into cues. A cue is one line, which the engine breaks, because it knows how wide
+/// the letters are. Lines are decided here if the caller bounds their characters, or if letters are
+/// all equally wide: the engine would break Chinese and Japanese within a word.
+fn grouped(
+    context: &CompileContext,
+    clip: &Clip,
+    asset: &CaptionAsset,
+    words: &[Word],
+) -> Vec<Cue> {
+    let wide = words.iter().flat_map(|word| word.text.chars()).any(subtitles::is_wide);
+    let room = room(context, clip, asset, wide);
+    let most = asset.max_characters.map(|count| count.0 as usize);
+    let characters = most.map_or(room, |most| most.min(room));
+    let cues = subtitles::cues_from_words(words, Grouping { characters, lines: most_lines(asset) });
+    if wide || most.is_some_and(|most| most <= room) {
+        return cues;
+    }
+    cues.into_iter().map(|cue| Cue { text: subtitles::joined(&cue.words), ..cue }).collect()
+}
+
 /// The number of characters that fit on a line: a letter is about half as wide as its size,
-/// capitals and bold letters a little more.
-fn room(context: &CompileContext, clip: &Clip, asset: &CaptionAsset) -> usize {
-    let size =
-        asset.font.as_ref().and_then(|font| font.size).map_or(Ratio::whole(48), |size| size.0);
-    let letter = size.times(Ratio::new(58, 100).unwrap_or(Ratio::ONE));
+/// capitals and bold letters a little more. Wide letters are as wide as they are high.
+fn room(context: &CompileContext, clip: &Clip, asset: &CaptionAsset, wide: bool) -> usize {
+    let size = asset
+        .font
+        .as_ref()
+        .and_then(|font| font.size)
+        .map_or_else(|| writing::default_size(&context.composition.canvas), |size| size.0);
+    let letter = size.times(Ratio::new(if wide { 100 } else { 58 }, 100).unwrap_or(Ratio::ONE));
     let room = extent_of(context, clip).width.over(letter).map_or(0, Ratio::floor);
     usize::try_from(room.clamp(8, 42)).unwrap_or(8)
 }
 
-/// Groups words into cues of one line each. The engine breaks the lines, because it knows how wide
-/// the letters are.
-fn grouped(words: &[Word], grouping: Grouping) -> Vec<Cue> {
-    let cues = subtitles::cues_from_words(words, grouping);
-    cues.into_iter().map(|cue| Cue { text: cue.text.replace('\n', " "), ..cue }).collect()
+/// Returns whether cues are made from words, and not written or read from a file.
+fn is_from_words(asset: &CaptionAsset) -> bool {
+    let follows = asset.src.as_ref().is_some_and(|src| src.alias().is_some());
+    asset.cues.is_none() && (asset.words.is_some() || follows)
+}
+
+/// The most lines of a cue that is made from words.
+fn most_lines(asset: &CaptionAsset) -> usize {
+    asset.max_lines.map_or(Grouping::default().lines, |count| count.0 as usize)
 }
 
 /// Nine tenths of the width and eight tenths of the height: neither a player's controls nor a
@@ -98,6 +127,7 @@ fn look(asset: &CaptionAsset, forms: &TextForms) -> Text {
         padding: writing::padding(asset.padding),
         background: asset.background.as_ref().and_then(|form| writing::background(form, false)),
         fitting: Fitting::Wrap,
+        most_lines: is_from_words(asset).then(|| most_lines(asset) as u32),
         animation: None,
     }
 }
@@ -179,7 +209,7 @@ impl CueClock {
 
 /// Gives each word a share of the cue's time by its number of letters.
 fn spread(cue: &Cue) -> Vec<Word> {
-    let words: Vec<&str> = cue.text.split_whitespace().collect();
+    let words: Vec<&str> = words_of(&cue.text).collect();
     let letters: i64 = words.iter().map(|word| word.chars().count() as i64).sum();
     let length = cue.end.minus(cue.start);
     let moment = |said: i64| {
@@ -202,23 +232,18 @@ fn cues_of(
     asset: &CaptionAsset,
     start: Ratio,
 ) -> Option<Vec<Cue>> {
-    let grouping = Grouping {
-        characters: asset
-            .max_characters
-            .map_or_else(|| room(context, clip, asset), |count| count.0 as usize),
-        lines: asset.max_lines.map_or(Grouping::default().lines, |count| count.0 as usize),
-    };
     let cues = if let Some(cues) = &asset.cues {
         cues.iter().map(written_cue).collect()
     } else if let Some(words) = &asset.words {
-        grouped(&words.iter().map(written_word).collect::<Vec<_>>(), grouping)
+        let words: Vec<Word> = words.iter().map(written_word).collect();
+        grouped(context, clip, asset, &words)
     } else if let Some(target) = context.target(clip) {
         let facts = context.facts_of(target)?;
         let late = start.minus(times::begins(context, target)?);
         let words: Vec<Word> = facts.words.iter().map(|word| spoken_word(word, late)).collect();
-        grouped(&words, grouping)
+        grouped(context, clip, asset, &words)
     } else {
-        file_cues(context, clip)?
+        context.file_cues(clip)?.to_vec()
     };
     let trim = asset.trim.map_or(Ratio::ZERO, |trim| trim.0);
     Some(if trim == Ratio::ZERO {
@@ -238,21 +263,6 @@ fn written_word(form: &WordForm) -> Word {
 
 fn spoken_word(word: &SpokenWord, late: Ratio) -> Word {
     Word { text: word.text.clone(), start: word.start.minus(late), end: word.end.minus(late) }
-}
-
-fn file_cues(context: &mut CompileContext, clip: &Clip) -> Option<Vec<Cue>> {
-    let facts = context.facts_of(clip)?;
-    let read = match &facts.text {
-        Some(text) => subtitles::read(text),
-        None => Err("is not a subtitle file: give SRT, WebVTT or ASS".to_owned()),
-    };
-    match read {
-        Ok(cues) => Some(cues),
-        Err(detail) => {
-            context.fault(clip.at("/asset/src"), detail);
-            None
-        }
-    }
 }
 
 fn earlier(cue: Cue, by: Ratio) -> Cue {

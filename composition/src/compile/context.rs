@@ -7,9 +7,11 @@ use crate::document::Src;
 use crate::plan::{AudioFacts, Facts, Ratio, RenderPlan, Source, SourceHash, VideoFacts};
 use crate::resolve::src_of;
 use crate::sources::SourceKey;
+use crate::subtitles::{self, Cue};
 use common::fault::Fault;
 use common::limits::MAX_FAULTS;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// The composition and facts to compile, with the faults and warnings so far.
 pub(super) struct CompileContext<'a> {
@@ -21,6 +23,8 @@ pub(super) struct CompileContext<'a> {
     pub starts: BTreeMap<String, Lookup<Ratio>>,
     /// Lengths that were looked up, by the clip's pointer.
     pub lengths: BTreeMap<String, Lookup<Ratio>>,
+    /// The cues of the subtitle files that were read, or why there are none, by the file's hash.
+    subtitles: BTreeMap<&'a SourceHash, Result<Rc<[Cue]>, String>>,
     /// The clip before each one on its track, by pointer.
     before: BTreeMap<&'a str, &'a Clip>,
 }
@@ -36,6 +40,7 @@ impl<'a> CompileContext<'a> {
             warnings: Vec::new(),
             starts: BTreeMap::new(),
             lengths: BTreeMap::new(),
+            subtitles: BTreeMap::new(),
             before: pairs.map(|(before, clip)| (clip.pointer.as_str(), before)).collect(),
         }
     }
@@ -128,6 +133,18 @@ impl<'a> CompileContext<'a> {
     pub fn sound_of(&mut self, clip: &Clip) -> Option<(&'a Facts, &'a AudioFacts)> {
         let facts = self.facts_of(clip)?;
         facts.audio.first().map(|stream| (facts, stream))
+    }
+
+    /// The cues of a clip's subtitle file, which is parsed once however many clips show it. A file
+    /// without cues is a fault.
+    pub fn file_cues(&mut self, clip: &Clip) -> Option<Rc<[Cue]>> {
+        let facts = self.facts_of(clip)?;
+        let read = self.subtitles.entry(&facts.hash).or_insert_with(|| match &facts.text {
+            Some(text) => subtitles::read(text).map(Rc::from),
+            None => Err("is not a subtitle file: give SRT, WebVTT or ASS".to_owned()),
+        });
+        let read = read.clone();
+        read.map_err(|detail| self.fault(clip.at("/asset/src"), detail)).ok()
     }
 
     /// The composition's own fonts whose facts are known.

@@ -143,7 +143,7 @@ fn asset(
         Written::Text(text) | Written::RichText(text) => {
             let boxed = written.width.is_some() || written.height.is_some();
             warn_of_placeholders(context, placed, text);
-            let (text, extent) = writing::text(text, bounds, boxed, canvas.rate, placed.span.len());
+            let (text, extent) = writing::text(text, bounds, boxed, &canvas, placed.span.len());
             (Asset::Text(text), extent, None)
         }
         Written::Caption(asset) | Written::RichCaption(asset) => {

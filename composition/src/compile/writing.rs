@@ -4,8 +4,8 @@ use super::figures::{faded, gradient, outline};
 use super::look::Extent;
 use crate::document::{Count, Decimal};
 use crate::plan::{
-    Align, Animation, AnimationKind, AnimationUnit, Background, Direction, Fitting, Micro, Rate,
-    Ratio, Rgba, Shadow, Stroke, Text, TextRun, TextStyle, VerticalAlign,
+    Align, Animation, AnimationKind, AnimationUnit, Background, Canvas, Direction, Fitting, Micro,
+    Rate, Ratio, Rgba, Shadow, Stroke, Text, TextRun, TextStyle, VerticalAlign,
 };
 use crate::syntax::{
     AlignForm, AnimationForm, AnimationPreset, AnimationStyle, BackgroundForm, DirectionName,
@@ -15,15 +15,27 @@ use crate::syntax::{
 
 /// The default family, which the engine bundles.
 const DEFAULT_FAMILY: &str = "Open Sans";
+/// The size of text that has none, as a share of the frame's shorter side: 48 pixels of 720.
+const DEFAULT_SIZE: (i64, i64) = (1, 15);
+/// The outline of text that has no style, as a share of its size: it is read on any picture.
+const DEFAULT_OUTLINE: i64 = 12;
+/// The margin of text in a frame, as a share of its side: half of what the title-safe area leaves.
+const SAFE_MARGIN: i64 = 20;
 /// The smallest size that shrinking reaches, in pixels.
 const LEAST_SIZE: Micro = Micro::whole(8);
+
+/// The size of text that has none, in whole pixels.
+pub(super) fn default_size(canvas: &Canvas) -> Ratio {
+    let (share, of) = DEFAULT_SIZE;
+    Ratio::whole((i64::from(canvas.width.min(canvas.height)) * share / of).max(8))
+}
 
 /// A text and its box, for a clip of `frames` frames.
 pub(super) fn text(
     asset: &TextAsset,
     bounds: Extent,
     boxed: bool,
-    rate: Rate,
+    canvas: &Canvas,
     frames: u64,
 ) -> (Text, Extent) {
     let side = |own: Option<Count>, default: Ratio| {
@@ -42,18 +54,15 @@ pub(super) fn text(
         style: asset.style.as_ref(),
         stroke: asset.stroke.as_ref(),
         shadow: asset.shadow.as_ref(),
+        background: asset.background.as_ref(),
+        default_size: default_size(canvas),
     };
     let mut runs = Vec::new();
     if let Some(text) = &asset.text {
         runs.push(forms.run(&text.0));
     }
     for run in asset.runs.iter().flatten() {
-        let run_forms = TextForms {
-            font: run.font.as_ref(),
-            style: run.style.as_ref(),
-            stroke: None,
-            shadow: None,
-        };
+        let run_forms = TextForms { font: run.font.as_ref(), style: run.style.as_ref(), ..forms };
         runs.push(forms.run_with(&run_forms, &run.text.0));
     }
     let text = Text {
@@ -61,10 +70,14 @@ pub(super) fn text(
         align: align(asset.align.as_ref()),
         vertical: vertical(asset.align.as_ref(), VerticalAlign::Middle),
         line_height: forms.line_height(),
-        padding: padding(asset.padding),
+        padding: match asset.padding {
+            None if !boxed => safe_margin(extent),
+            written => padding(written),
+        },
         background: asset.background.as_ref().and_then(|form| background(form, boxed)),
         fitting: fitting(asset.overflow),
-        animation: asset.animation.as_ref().map(|form| animation(form, rate, frames)),
+        most_lines: None,
+        animation: asset.animation.as_ref().map(|form| animation(form, canvas.rate, frames)),
     };
     (text, extent)
 }
@@ -76,6 +89,9 @@ pub(super) struct TextForms<'a> {
     pub style: Option<&'a StyleForm>,
     pub stroke: Option<&'a OutlineForm>,
     pub shadow: Option<&'a ShadowForm>,
+    pub background: Option<&'a BackgroundForm>,
+    /// The size without one of its own.
+    pub default_size: Ratio,
 }
 
 impl TextForms<'_> {
@@ -123,7 +139,8 @@ impl TextForms<'_> {
             } else {
                 default.strike
             },
-            stroke: default.stroke,
+            // A run of a colour of its own may have that of the default outline.
+            stroke: default.stroke.filter(|_| own.stroke.is_some()),
             shadow: default.shadow,
         };
         TextRun { text: if cased { other.cased(text) } else { self.cased(text) }, style }
@@ -139,7 +156,9 @@ impl TextForms<'_> {
                 .and_then(|font| font.family.as_ref())
                 .map_or(DEFAULT_FAMILY, |family| &family.0)
                 .to_owned(),
-            size: font.and_then(|font| font.size).map_or(Micro::whole(48), Decimal::micro),
+            size: font
+                .and_then(|font| font.size)
+                .map_or(self.default_size.to_micro(), Decimal::micro),
             weight: font.and_then(|font| font.weight).map_or(400, |weight| weight.0 as u16),
             italic: font.and_then(|font| font.italic).is_some_and(|flag| flag.0),
             colour: faded(colour, font.and_then(|font| font.opacity)),
@@ -152,9 +171,25 @@ impl TextForms<'_> {
                 .map_or(Micro::ZERO, Decimal::micro),
             underline: decoration == Some(TextDecoration::Underline),
             strike: decoration == Some(TextDecoration::LineThrough),
-            stroke: self.stroke.and_then(stroke),
+            stroke: match self.stroke {
+                Some(form) => stroke(form),
+                None => self.default_outline(),
+            },
             shadow: self.shadow.map(shadow),
         }
+    }
+
+    /// The outline of text whose colours nobody chose.
+    fn default_outline(&self) -> Option<Stroke> {
+        let coloured = self.font.is_some_and(|font| font.color.is_some())
+            || self.style.is_some_and(|style| style.gradient.is_some());
+        if coloured || self.shadow.is_some() || self.background.is_some() {
+            return None;
+        }
+        let size = self.font.and_then(|font| font.size).map_or(self.default_size, |size| size.0);
+        let width = size.over(Ratio::whole(DEFAULT_OUTLINE))?;
+        let colour = faded(Rgba::BLACK, self.font.and_then(|font| font.opacity));
+        Some(Stroke { width: width.to_micro(), colour })
     }
 
     /// A line's height, in font sizes.
@@ -248,6 +283,15 @@ pub(super) fn vertical(form: Option<&AlignForm>, default: VerticalAlign) -> Vert
         Some(VerticalAlignName::Center | VerticalAlignName::Middle) => VerticalAlign::Middle,
         Some(VerticalAlignName::Bottom) => VerticalAlign::Bottom,
     }
+}
+
+/// The padding of text in the whole frame: without one, long lines would touch its edges.
+fn safe_margin(extent: Extent) -> [Micro; 4] {
+    let share = |side: Ratio| {
+        Micro::whole(side.over(Ratio::whole(SAFE_MARGIN)).map_or(0, Ratio::round_half_up))
+    };
+    let (across, down) = (share(extent.width), share(extent.height));
+    [down, across, down, across]
 }
 
 /// The padding of the four sides.

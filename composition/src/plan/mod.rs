@@ -35,14 +35,14 @@ pub use segment::{Canvas, Segment};
 pub use sound::{Ducking, Loudness, Role, Sound, SoundItem};
 pub use text::{
     Align, Animation, AnimationKind, AnimationUnit, Background, Fitting, Shadow, Stroke, Text,
-    TextRun, TextStyle, VerticalAlign,
+    TextRun, TextStyle, VerticalAlign, separates_words, words_of,
 };
 
 use serde::{Deserialize, Serialize};
 
 /// The engine's version, a part of every key: results of another engine are never taken for this
 /// one's. Raise it whenever the same plan would give other pictures or another sound.
-pub const ENGINE_VERSION: u32 = 4;
+pub const ENGINE_VERSION: u32 = 5;
 
 /// All work for one composition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

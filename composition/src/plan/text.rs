@@ -23,6 +23,9 @@ pub struct Text {
     pub background: Option<Background>,
     /// The treatment of lines that do not fit.
     pub fitting: Fitting,
+    /// The most lines: letters shrink, down to half their size, until there are no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_lines: Option<u32>,
     /// The way the text appears, by the clip's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub animation: Option<Animation>,
@@ -130,7 +133,8 @@ pub enum VerticalAlign {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fitting {
-    /// Lines break where the language allows; text that is too high runs over the box.
+    /// Lines break where the language allows, a few lines so that they are about equally long; text
+    /// that is too high runs over the box.
     Wrap,
     /// As `wrap`, and all sizes shrink by one factor until the text fits, but no run below `least`.
     Shrink {
@@ -180,4 +184,16 @@ pub enum AnimationUnit {
     Line,
     Word,
     Character,
+}
+
+/// Returns whether a character separates the words of a caption: white space at which a line may
+/// break, and the zero-width space, which joins words of scripts that write none.
+pub fn separates_words(letter: char) -> bool {
+    let unbreakable = matches!(letter, '\u{a0}' | '\u{2007}' | '\u{202f}');
+    letter == '\u{200b}' || (letter.is_whitespace() && !unbreakable)
+}
+
+/// The words of a caption in order.
+pub fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(separates_words).filter(|word| !word.is_empty())
 }

@@ -1,6 +1,7 @@
 //! Finds markup in subtitle text. Every function looks at each character a constant number of
 //! times, whatever the text: files come from strangers.
 
+use crate::plan::separates_words;
 use std::borrow::Cow;
 
 /// A stretch of subtitle text.
@@ -96,7 +97,7 @@ impl PlainText {
     /// The number of words that have begun. Counts each character once.
     pub fn words(&mut self) -> usize {
         for letter in self.text[self.counted..].chars() {
-            let blank = letter.is_whitespace();
+            let blank = separates_words(letter);
             self.words += usize::from(!blank && !self.in_word);
             self.in_word = !blank;
         }

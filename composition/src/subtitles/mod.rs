@@ -12,7 +12,9 @@ mod vtt;
 mod words;
 
 pub use phrases::phrases;
+use words::without_separators;
 pub use words::{Grouping, cues_from_words};
+pub(crate) use words::{is_wide, joined};
 
 use crate::limits::{MAX_CUES, MAX_PROSE};
 use crate::mandatory_breaks::with_line_feeds;
@@ -30,7 +32,8 @@ pub struct Cue {
     pub end: Ratio,
     /// The lines, separated by `\n`.
     pub text: String,
-    /// The times of the words, if known: the words of `text` in order, split at white space.
+    /// The times of the words, if known: the words of `text` in order, split where
+    /// [`separates_words`](crate::plan::separates_words) says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Word>,
 }
@@ -131,9 +134,11 @@ pub fn format_of(text: &str) -> Format {
 /// assert_eq!(vtt, "WEBVTT\n\n00:00:01.500 --> 00:00:03.000\nHello\n");
 /// ```
 pub fn write(cues: &[Cue], format: Format) -> String {
-    let with_line_feeds =
-        |cue: &Cue| Cue { text: with_line_feeds(&cue.text).into_owned(), ..cue.clone() };
-    let cues: Vec<Cue> = cues.iter().map(with_line_feeds).collect();
+    let plain = |cue: &Cue| {
+        let text = without_separators(&with_line_feeds(&cue.text));
+        Cue { start: cue.start, end: cue.end, text, words: Vec::new() }
+    };
+    let cues: Vec<Cue> = cues.iter().map(plain).collect();
     match format {
         Format::Srt => srt::write(&cues),
         Format::Vtt => vtt::write(&cues),

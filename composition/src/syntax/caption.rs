@@ -27,7 +27,7 @@ object! {
         background: Option<BackgroundForm> = "background",
         /// Room kept free inside the box, in pixels.
         padding: Option<Padding> = "padding",
-        /// An outline of the letters.
+        /// An outline of the letters; a black one if there is no colour, shadow or background.
         stroke: Option<OutlineForm> = "stroke",
         /// A shadow of the letters.
         shadow: Option<ShadowForm> = "shadow",

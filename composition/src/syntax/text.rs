@@ -26,9 +26,10 @@ object! {
         align: Option<AlignForm> = "align",
         /// The background; none unless said.
         background: Option<BackgroundForm> = "background",
-        /// Room kept free inside the box, in pixels.
+        /// Room kept free inside the box, in pixels; without a width or height, a twentieth of the
+        /// frame's on each side.
         padding: Option<Padding> = "padding",
-        /// An outline of the letters.
+        /// An outline of the letters; a black one if there is no colour, shadow or background.
         stroke: Option<OutlineForm> = "stroke",
         /// A shadow of the letters.
         shadow: Option<ShadowForm> = "shadow",
@@ -60,7 +61,7 @@ object! {
     pub(crate) struct FontForm {
         /// The family, full name or file's stem; `Open Sans` unless said.
         family: Option<Line> = "family",
-        /// The size, in pixels; 48 unless said.
+        /// The size, in pixels; a fifteenth of the frame's shorter side unless said.
         size: Option<Decimal> = "size" within FONT_SIZE,
         /// 100 (thin) to 900 (black); 400 unless said.
         weight: Option<Count> = "weight" within FONT_WEIGHT,

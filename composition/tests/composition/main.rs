@@ -7,3 +7,4 @@ mod properties;
 mod resolve;
 mod segments;
 mod sound;
+mod writing;

@@ -25,7 +25,10 @@ enum CaptionPart {
         spoken: usize,
     },
     /// Every word but one that is drawn by itself.
-    AllBut(usize),
+    AllBut {
+        word: usize,
+        place: PlaceOfOthers,
+    },
     /// The words before `shown`.
     First {
         shown: usize,
@@ -40,8 +43,30 @@ enum CaptionPart {
     },
 }
 
+/// The other words of a cue, by their place beside one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PlaceOfOthers {
+    Anywhere,
+    OtherLines,
+    Left,
+    Right,
+}
+
+impl PlaceOfOthers {
+    /// Returns whether a glyph is there, seen from a word with these spans.
+    fn holds(self, spans: &[WordSpan], placed: &PlacedGlyph) -> bool {
+        let beside = spans.iter().find(|span| span.line == placed.line);
+        match self {
+            Self::Anywhere => true,
+            Self::OtherLines => beside.is_none(),
+            Self::Left => beside.is_some_and(|span| placed.left < span.left),
+            Self::Right => beside.is_some_and(|span| placed.left >= span.left),
+        }
+    }
+}
+
 /// Drawings in the cache: a cue's words each by themselves, and some to spare.
-const MAX_DRAWINGS: usize = 48;
+const MAX_DRAWINGS: usize = 96;
 
 impl CaptionBlock {
     /// Creates the content of a caption clip.
@@ -142,9 +167,26 @@ impl CaptionBlock {
                 patches.extend(put(CaptionPart::All { active: None, spoken: 0 }));
             }
             (Some(style), Some(word)) => {
-                patches.extend(put(CaptionPart::AllBut(word)));
                 let since = timed.get(word).map_or(0, |(from, _)| frame - from);
                 let motion = WordMotion::of(style, since, size);
+                let widths = spans_of_word(&laid.1, word);
+                let widths = widths.iter().map(|span| f64::from(span.right - span.left));
+                let width = widths.fold(0.0, f64::max);
+                // A grown word takes no space from its neighbours: they move aside.
+                let aside = (motion.factor - 1.0) * width / 2.0;
+                let others: &[(PlaceOfOthers, f64)] = if aside > 0.0 {
+                    &[
+                        (PlaceOfOthers::OtherLines, 0.0),
+                        (PlaceOfOthers::Left, -aside),
+                        (PlaceOfOthers::Right, aside),
+                    ]
+                } else {
+                    &[(PlaceOfOthers::Anywhere, 0.0)]
+                };
+                for &(place, shift) in others {
+                    let patch = put(CaptionPart::AllBut { word, place });
+                    patches.extend(patch.map(|patch| Patch { x: patch.x + shift, ..patch }));
+                }
                 let patch =
                     put(CaptionPart::Word { word, active: true, zoomed: motion.factor > 1.0 });
                 patches.extend(patch.map(|patch| motion.apply(patch)));
@@ -199,7 +241,14 @@ fn draw(
         return text.background.and_then(|background| backdrop(&background, layout, request));
     }
     let highlight = style.map(style_override).unwrap_or_default();
-    let select = |placed: &PlacedGlyph| select(part, placed.word, highlight);
+    let spans = match part {
+        CaptionPart::AllBut { word, .. } => spans_of_word(layout, word),
+        _ => Vec::new(),
+    };
+    let select = |placed: &PlacedGlyph| match part {
+        CaptionPart::AllBut { place, .. } if !place.holds(&spans, placed) => None,
+        _ => select(part, placed.word, highlight),
+    };
     let letters = context.painter.draw(text, layout, &mut context.book, zoom, &select)?;
     let patched = match (style, part) {
         (Some(WordStyle::Highlight { patch, .. }), CaptionPart::All { active: Some(word), .. }) => {
@@ -219,7 +268,7 @@ fn select(part: CaptionPart, word: usize, highlight: StyleOverride) -> Option<St
     match part {
         CaptionPart::Background => None,
         CaptionPart::All { active, spoken } => Some(styled(active == Some(word) || word < spoken)),
-        CaptionPart::AllBut(left_out) => (word != left_out).then_some(unchanged),
+        CaptionPart::AllBut { word: left_out, .. } => (word != left_out).then_some(unchanged),
         CaptionPart::First { shown, active } => {
             (word < shown).then(|| styled(active == Some(word)))
         }
@@ -237,6 +286,30 @@ fn style_override(style: WordStyle) -> StyleOverride {
         | WordStyle::Typewriter { colour } => (colour, None),
     };
     StyleOverride { colour: Some(colour), stroke }
+}
+
+/// The edges of a word's letters on a line.
+struct WordSpan {
+    line: usize,
+    left: f32,
+    right: f32,
+}
+
+/// Returns the spans of a word: one, unless it is broken over lines.
+fn spans_of_word(layout: &Layout, word: usize) -> Vec<WordSpan> {
+    let letters = layout.glyphs.iter().filter(|placed| placed.word == word && !placed.blank);
+    letters.fold(Vec::new(), |mut spans: Vec<WordSpan>, placed| {
+        match spans.last_mut().filter(|span| span.line == placed.line) {
+            Some(span) => {
+                span.left = span.left.min(placed.left);
+                span.right = span.right.max(placed.right);
+            }
+            None => {
+                spans.push(WordSpan { line: placed.line, left: placed.left, right: placed.right })
+            }
+        }
+        spans
+    })
 }
 
 /// Draws the background of a highlighted word: its letters' box with a margin and round corners.

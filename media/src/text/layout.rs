@@ -1,8 +1,10 @@
 //! Lays text out: shapes it, breaks it into lines, aligns it in its box, and shrinks it until it
 //! fits.
 
+use super::balance::{balance, lonely_words};
+use super::breaks::{MarkedText, is_mark};
 use super::fonts::{Face, FontBook, weight_of};
-use composition::plan::{Align, Fitting, Text, TextRun, VerticalAlign};
+use composition::plan::{Align, Fitting, Text, TextRun, VerticalAlign, separates_words};
 use cosmic_text::{
     Attrs, Buffer, CacheKeyFlags, Family, LayoutGlyph, LayoutRun, Metrics, Shaping, Style, Wrap,
 };
@@ -38,7 +40,8 @@ pub(crate) struct PlacedGlyph {
     pub run: usize,
     /// The index of its line.
     pub line: usize,
-    /// The index of its word; words are counted over the text and split at white space.
+    /// The index of its word; words are counted over the text, as
+    /// `composition::plan::words_of` does.
     pub word: usize,
     /// The byte offset of its grapheme cluster in the text.
     pub cluster: usize,
@@ -92,23 +95,32 @@ pub(crate) fn lay_out(
 /// Bisection steps that find the largest size that fits, to 1/256 of the range.
 const SHRINK_STEPS: u32 = 8;
 
+/// How far letters shrink so that a caption has no more lines than it may.
+const LEAST_OF_LINES: f64 = 0.5;
+
 fn fitted(text: &Text, width: f64, height: f64, scale: f64, book: &mut FontBook) -> Layout {
     let inner_box = InnerBox::of(text, width, height, scale);
+    let most_lines = text.most_lines.map_or(usize::MAX, |lines| lines as usize);
+    let shrinks = matches!(text.fitting, Fitting::Shrink { .. });
+    let fits =
+        |layout: &Layout| layout.lines.len() <= most_lines && (!shrinks || inner_box.holds(layout));
     let whole = shape(text, &inner_box, scale, book);
-    let Fitting::Shrink { least } = text.fitting else {
-        return whole;
-    };
-    if inner_box.holds(&whole) {
+    if fits(&whole) {
         return whole;
     }
-    let sizes = text.runs.iter().map(|run| run.style.size.to_f64());
-    let smallest = sizes.fold(f64::MAX, f64::min).max(1.0);
-    let (mut low, mut high) = ((least.to_f64() / smallest).clamp(0.01, 1.0), 1.0);
+    let least = match text.fitting {
+        Fitting::Shrink { least } => {
+            let sizes = text.runs.iter().map(|run| run.style.size.to_f64());
+            least.to_f64() / sizes.fold(f64::MAX, f64::min).max(1.0)
+        }
+        Fitting::Wrap | Fitting::None => LEAST_OF_LINES,
+    };
+    let (mut low, mut high) = (least.clamp(0.01, 1.0), 1.0);
     let mut best = shape(text, &inner_box, scale * low, book);
     for _ in 0..SHRINK_STEPS {
         let middle = (low + high) / 2.0;
         let tried = shape(text, &inner_box, scale * middle, book);
-        if inner_box.holds(&tried) {
+        if fits(&tried) {
             low = middle;
             best = tried;
         } else {
@@ -144,7 +156,38 @@ impl InnerBox {
 }
 
 fn shape(text: &Text, inner_box: &InnerBox, scale: f64, book: &mut FontBook) -> Layout {
-    let spans = spans_of(&text.runs);
+    let mut marked = MarkedText::new(&text.runs);
+    let mut buffer = shaped(text, &marked, inner_box.width, scale, book);
+    if text.fitting != Fitting::None && text.align != Align::Justify {
+        balance(&mut buffer, inner_box.width, book);
+        let lonely = lonely_words(&buffer);
+        if !lonely.is_empty() {
+            let offsets = TextOffsets::of(&buffer, &marked);
+            let mut kept = marked.clone();
+            // From the last on, because each moves those behind it.
+            for (paragraph, start) in lonely.iter().rev() {
+                kept.keep_together(offsets.starts[*paragraph] + start);
+            }
+            let mut joined = shaped(text, &kept, inner_box.width, scale, book);
+            balance(&mut joined, inner_box.width, book);
+            let same_lines = joined.layout_runs().count() == buffer.layout_runs().count();
+            if same_lines && lonely_words(&joined).len() < lonely.len() {
+                (buffer, marked) = (joined, kept);
+            }
+        }
+    }
+    placed(text, inner_box, scale, &buffer, &marked)
+}
+
+/// Shapes the text and breaks it into lines of at most a width.
+fn shaped(
+    text: &Text,
+    marked: &MarkedText<'_>,
+    width: f32,
+    scale: f64,
+    book: &mut FontBook,
+) -> Buffer {
+    let spans = spans_of(marked);
     let faces: Vec<Face> = text
         .runs
         .iter()
@@ -162,31 +205,50 @@ fn shape(text: &Text, inner_box: &InnerBox, scale: f64, book: &mut FontBook) -> 
         Fitting::None => Wrap::None,
         Fitting::Wrap | Fitting::Shrink { .. } => Wrap::WordOrGlyph,
     });
-    buffer.set_size(Some(inner_box.width), None);
+    buffer.set_size(Some(width), None);
     let attributed_spans = spans.iter().map(|span| (span.text, attrs_of(span)));
     let justify = (text.align == Align::Justify).then_some(cosmic_text::Align::Justified);
     buffer.set_rich_text(attributed_spans, &default, Shaping::Advanced, justify);
     buffer.shape_until_scroll(book.system(), false);
-    placed(text, inner_box, scale, &buffer)
+    buffer
 }
 
-/// A stretch of one run that is either all white space or has none, so that word spacing can apply
-/// to it alone.
+/// A stretch of one run that is all spaces, all marks, or neither, because spacing applies to each
+/// in its own way.
 struct TextSpan<'a> {
     text: &'a str,
     run: usize,
-    blank: bool,
+    kind: SpanKind,
 }
 
-fn spans_of(runs: &[TextRun]) -> Vec<TextSpan<'_>> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SpanKind {
+    Letters,
+    /// Spaces, which word spacing widens.
+    Blank,
+    /// Marks of line breaks, which nothing widens.
+    Mark,
+}
+
+impl SpanKind {
+    fn of(letter: char) -> Self {
+        match letter {
+            ' ' => Self::Blank,
+            _ if is_mark(letter) => Self::Mark,
+            _ => Self::Letters,
+        }
+    }
+}
+
+fn spans_of<'a>(marked: &'a MarkedText<'_>) -> Vec<TextSpan<'a>> {
     let mut spans = Vec::new();
-    for (run, span) in runs.iter().enumerate() {
-        let mut rest = span.text.as_str();
+    for (run, text) in marked.runs.iter().enumerate() {
+        let mut rest: &str = text;
         while let Some(first) = rest.chars().next() {
-            let blank = first == ' ';
-            let end = rest.find(|letter| (letter == ' ') != blank).unwrap_or(rest.len());
+            let kind = SpanKind::of(first);
+            let end = rest.find(|letter| SpanKind::of(letter) != kind).unwrap_or(rest.len());
             let (text, after) = rest.split_at(end);
-            spans.push(TextSpan { text, run, blank });
+            spans.push(TextSpan { text, run, kind });
             rest = after;
         }
     }
@@ -205,13 +267,20 @@ fn attrs<'a>(
     scale: f64,
     line_height: f64,
 ) -> Attrs<'a> {
-    let size = size_of(run, scale);
-    let words = if span.blank { run.style.word_spacing.to_f64() } else { 0.0 };
-    let spacing = (run.style.letter_spacing.to_f64() + words) * scale / f64::from(size);
+    let style = &run.style;
+    let (spacing, size) = match span.kind {
+        SpanKind::Letters => (style.letter_spacing.to_f64(), size_of(run, scale)),
+        SpanKind::Blank => {
+            (style.letter_spacing.to_f64() + style.word_spacing.to_f64(), size_of(run, scale))
+        }
+        // Tiny, because a mark may come from another font, whose ascent would move the baseline.
+        SpanKind::Mark => (0.0, size_of(run, scale) / 100.0),
+    };
+    let spacing = spacing * scale / f64::from(size);
     Attrs::new()
         .family(Family::Name(&face.family))
         .weight(weight_of(face.weight))
-        .style(if run.style.italic { Style::Italic } else { Style::Normal })
+        .style(if style.italic { Style::Italic } else { Style::Normal })
         .metrics(Metrics::new(size, size * line_height as f32))
         .letter_spacing(spacing as f32)
         .cache_key_flags(CacheKeyFlags::DISABLE_HINTING)
@@ -219,7 +288,13 @@ fn attrs<'a>(
 }
 
 /// Positions the shaped lines in the box.
-fn placed(text: &Text, inner_box: &InnerBox, scale: f64, buffer: &Buffer) -> Layout {
+fn placed(
+    text: &Text,
+    inner_box: &InnerBox,
+    scale: f64,
+    buffer: &Buffer,
+    marked: &MarkedText<'_>,
+) -> Layout {
     let mut layout = Layout { scale, ..Layout::default() };
     let height: f32 = buffer.layout_runs().map(|run| run.line_height).sum();
     let slack = inner_box.height - height;
@@ -229,7 +304,7 @@ fn placed(text: &Text, inner_box: &InnerBox, scale: f64, buffer: &Buffer) -> Lay
             VerticalAlign::Middle => slack / 2.0,
             VerticalAlign::Bottom => slack,
         };
-    let offsets = TextOffsets::of(buffer);
+    let offsets = TextOffsets::of(buffer, marked);
     for run in buffer.layout_runs() {
         let (left, right) = ink_span(&run);
         let shift = inner_box.left + offset(text.align, run.rtl, inner_box.width, left, right);
@@ -244,9 +319,7 @@ fn placed(text: &Text, inner_box: &InnerBox, scale: f64, buffer: &Buffer) -> Lay
         for glyph in run.glyphs {
             let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
             if glyph.glyph_id == 0 {
-                layout
-                    .missing
-                    .extend(cluster.chars().filter(|c| !c.is_whitespace() && !c.is_control()));
+                layout.missing.extend(cluster.chars().filter(|c| !is_blank(*c) && !c.is_control()));
             }
             let at = offsets.starts[run.line_i] + glyph.start;
             layout.glyphs.push(PlacedGlyph {
@@ -258,7 +331,7 @@ fn placed(text: &Text, inner_box: &InnerBox, scale: f64, buffer: &Buffer) -> Lay
                 line,
                 word: offsets.word_at(at),
                 cluster: at,
-                blank: cluster.chars().all(char::is_whitespace),
+                blank: cluster.chars().all(is_blank),
                 glyph: glyph.clone(),
             });
         }
@@ -266,11 +339,15 @@ fn placed(text: &Text, inner_box: &InnerBox, scale: f64, buffer: &Buffer) -> Lay
     layout
 }
 
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() || is_mark(letter)
+}
+
 /// Returns the left and right edge of a line's letters, without white space at either end.
-fn ink_span(run: &LayoutRun<'_>) -> (f32, f32) {
+pub(super) fn ink_span(run: &LayoutRun<'_>) -> (f32, f32) {
     let visible = run.glyphs.iter().filter(|glyph| {
         let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
-        !cluster.chars().all(char::is_whitespace)
+        !cluster.chars().all(is_blank)
     });
     visible
         .map(|glyph| (glyph.x, glyph.x + glyph.w))
@@ -301,17 +378,19 @@ struct TextOffsets {
 }
 
 impl TextOffsets {
-    fn of(buffer: &Buffer) -> Self {
+    /// Words end where `separates_words` says, except at the marks that were put into the text.
+    fn of(buffer: &Buffer, marked: &MarkedText<'_>) -> Self {
         let (mut starts, mut words) = (Vec::new(), Vec::new());
         let mut at = 0;
         for line in &buffer.lines {
             starts.push(at);
             let mut in_word = false;
             for (offset, letter) in line.text().char_indices() {
-                if !in_word && !letter.is_whitespace() {
+                let separates = separates_words(letter) && !marked.has_mark_at(at + offset);
+                if !in_word && !separates {
                     words.push(at + offset);
                 }
-                in_word = !letter.is_whitespace();
+                in_word = !separates;
             }
             at += line.text().len() + 1;
         }

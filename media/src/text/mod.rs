@@ -1,6 +1,8 @@
 //! Draws text: fonts, layout and glyphs.
 
+mod balance;
 pub(crate) mod block;
+mod breaks;
 pub(crate) mod captions;
 mod fallback;
 pub(crate) mod fonts;

@@ -42,6 +42,7 @@ pub(crate) fn text(writing: &str, size: i64) -> Text {
         padding: [Micro::ZERO; 4],
         background: None,
         fitting: Fitting::Wrap,
+        most_lines: None,
         animation: None,
     }
 }
@@ -130,6 +131,61 @@ fn shrinking_fits_the_box_and_stops_at_the_least_size() {
     assert!(bottom - top <= 80.5 && layout.scale < 0.7, "{} at {}", bottom - top, layout.scale);
     text.fitting = Fitting::Shrink { least: Micro::whole(50) };
     assert!(laid(&text, 200.0, 80.0).scale * 60.0 >= 49.9);
+}
+
+#[test]
+fn broken_lines_are_about_equally_long_and_leave_no_word_alone() {
+    for (writing, width, lines) in
+        [("The quick brown fox jumps over it", 400.0, 2), ("one two three four five six", 260.0, 3)]
+    {
+        let layout = laid(&text(writing, 40), width, 400.0);
+        let widths: Vec<f32> = layout.lines.iter().map(|line| line.right - line.left).collect();
+        assert_eq!(widths.len(), lines, "{writing}");
+        let (least, most) = (widths.iter().copied().fold(f32::MAX, f32::min), widths[0]);
+        assert!(least > most * 0.6, "{writing}: {widths:?}");
+    }
+}
+
+#[test]
+fn a_last_word_is_not_left_alone_where_equal_words_fill_the_lines() {
+    for (writing, joined) in [("one two six ten one two six", " six"), ("日本語の文章です", "す")]
+    {
+        let mut context = context(&["/usr/share/fonts"]);
+        let layout = (3..12)
+            .map(|at| context.lay_out(&text(writing, 40), f64::from(at) * 30.0, 400.0, 1.0))
+            .find(|layout| layout.lines.len() == 3)
+            .expect("a box of three lines");
+        let last: Vec<_> = layout.glyphs.iter().filter(|placed| placed.line == 2).collect();
+        assert!(last.len() > joined.chars().count(), "{writing}: {}", last.len());
+        assert!(layout.missing.is_empty(), "{:?}", layout.missing);
+    }
+}
+
+#[test]
+fn a_caption_has_no_more_lines_than_it_may() {
+    let mut text = text("one two three four five six seven", 60);
+    assert!(laid(&text, 300.0, 400.0).lines.len() > 2);
+    text.most_lines = Some(2);
+    let layout = laid(&text, 300.0, 400.0);
+    assert!(layout.lines.len() == 2 && (0.5..1.0).contains(&layout.scale), "{}", layout.scale);
+}
+
+#[test]
+fn thai_breaks_between_words_and_counts_as_one() {
+    let mut context = context(&["/usr/share/fonts"]);
+    let whole = context.lay_out(&text("สวัสดีชาวโลก", 48), 800.0, 100.0, 1.0);
+    let [left, _, right, _] = whole.block();
+    let layout =
+        context.lay_out(&text("สวัสดีชาวโลก", 48), f64::from(right - left) - 20.0, 200.0, 1.0);
+    assert_eq!(layout.lines.len(), 2);
+    let second = layout.glyphs.iter().find(|placed| placed.line == 1).expect("a glyph");
+    assert_eq!(second.cluster, "สวัสดี\u{200b}".len());
+    assert!(layout.glyphs.iter().all(|placed| placed.word == 0) && layout.missing.is_empty());
+    let broken =
+        context.lay_out(&text("สวัสดี\nชาวโลก", 48), f64::from(right - left) - 20.0, 200.0, 1.0);
+    let baselines =
+        |layout: &Layout| -> Vec<f32> { layout.lines.iter().map(|line| line.baseline).collect() };
+    assert_eq!(baselines(&layout), baselines(&broken));
 }
 
 #[test]
