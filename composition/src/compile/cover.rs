@@ -19,6 +19,18 @@ pub(super) fn covers(layer: &Layer, opaque: bool, canvas: &Canvas, frames: u64) 
         && layer.filters.iter().all(|filter| !matches!(filter, crate::plan::Filter::Blur { .. }))
 }
 
+/// Returns whether a clip hides another of its track once its transition is done: it is opaque, and
+/// fills the canvas or the box of the other. No effect moves a box off its edges.
+pub(super) fn hides(layer: &Layer, opaque: bool, other: &Layer, canvas: &Canvas) -> bool {
+    let at_rest = Placement { drift: None, ..layer.placement.clone() };
+    let same_box = at_rest == Placement { drift: None, ..other.placement.clone() };
+    fills_its_box(&layer.asset, opaque)
+        && layer.opacity == Curve::Still(Micro::ONE)
+        && layer.chroma_key.is_none()
+        && layer.blend == Blend::Normal
+        && (same_box || fills_canvas(&at_rest, canvas))
+}
+
 fn fills_its_box(asset: &Asset, opaque: bool) -> bool {
     match asset {
         Asset::Video(video) => {

@@ -2,10 +2,11 @@
 //!
 //! Edges of anything that may fill the frame (videos, images, colours, gradients) are hard cuts,
 //! and so are the edges of empty stretches. A segment never spans a hard cut, so a change on one
-//! side does not touch the other. Within such a run a cut is set every two seconds from the run's
-//! start, then moved to the nearest edge of a text or caption within half a second. So no segment
-//! is longer than four seconds, and none is shorter than one unless its run is. A cut does not
-//! depend on how the one before it moved, so changing one caption moves at most the cuts beside it.
+//! side does not touch the other, unless a transition shows both. Within such a run a cut is set
+//! every two seconds from the run's start, then moved to the nearest edge of a text or caption
+//! within half a second. So no segment is longer than four seconds, and none is shorter than one
+//! unless its run is. A cut does not depend on how the one before it moved, so changing one caption
+//! moves at most the cuts beside it.
 //!
 //! The interval is two seconds because a caption shows for two to four. An edit costs the segments
 //! that show the caption, with whatever else they contain; an interval of three seconds made that

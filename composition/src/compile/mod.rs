@@ -1,8 +1,9 @@
 //! Compiles a composition and the facts of its sources to a render plan.
 //!
 //! The stages, one file each: `times` places every clip on the frame grid; `scene` makes each a
-//! layer over its whole length; `cuts` divides the frames into segments; `excerpt` takes the part
-//! of each layer that a segment shows; `sound` and `output` build the rest of the plan.
+//! layer over its whole length; `joins` leads from one clip to the next by a transition; `cuts`
+//! divides the frames into segments; `excerpt` takes the part of each layer that a segment shows;
+//! `sound` and `output` build the rest of the plan.
 
 mod captions;
 mod context;
@@ -12,6 +13,7 @@ mod cuts;
 mod excerpt;
 mod figures;
 mod fonts;
+mod joins;
 mod look;
 mod output;
 mod pictures;

@@ -4,7 +4,7 @@ use super::context::CompileContext;
 use super::look::{self, Extent};
 use super::pictures::{self, Playback};
 use super::times::{Placed, Timing};
-use super::{captions, figures, writing};
+use super::{captions, figures, joins, writing};
 use crate::plan::{Asset, ChromaKey, Layer, Span};
 use crate::syntax::{Asset as Written, ChromaKeyForm, TextAsset};
 
@@ -40,7 +40,7 @@ impl ClipLayer {
 }
 
 /// The layers of all tracks, bottom first. Those of one track are ordered by start, then as
-/// written.
+/// written, and joined by their transitions.
 pub(super) fn layers(context: &mut CompileContext, timing: &Timing) -> Vec<ClipLayer> {
     let mut clip_layers = Vec::new();
     for track in (0..context.composition.tracks.len()).rev() {
@@ -53,25 +53,23 @@ pub(super) fn layers(context: &mut CompileContext, timing: &Timing) -> Vec<ClipL
             .into_iter()
             .filter_map(|placed| Some((placed.span, layer(context, placed)?)))
             .collect();
+        let mut track_layers = Vec::new();
         for placed in shown {
             let Some(mut layer) = layer(context, placed) else { continue };
             layer.mattes = mattes
                 .iter()
                 .filter_map(|(span, matte)| matte_for(placed.span, *span, matte))
                 .collect();
-            let fills = matches!(
-                layer.asset,
-                Asset::Video(_) | Asset::Image(_) | Asset::Colour(_) | Asset::Gradient(_)
-            );
-            let cuts_hard = fills || !layer.mattes.is_empty();
+            let cuts_hard = joins::fills_frames(&layer.asset) || !layer.mattes.is_empty();
             let opaque = opaque(context, placed);
-            clip_layers.push(ClipLayer {
+            track_layers.push(ClipLayer {
                 start: placed.span.from as i64 - timing.window.from as i64,
                 layer,
                 cuts_hard,
                 opaque,
             });
         }
+        clip_layers.extend(joins::join(track_layers, &context.composition.canvas));
     }
     clip_layers
 }

@@ -167,6 +167,12 @@ object! {
 
 object! {
     /// How a clip comes and goes.
+    ///
+    /// If two pictures of a track touch (videos, images, colours or gradients, without a gap), one
+    /// transition leads from one to the other, over the first frames of the later clip: the later
+    /// clip's `in`, or the earlier clip's `out` if there is no `in`. Until it is done, the earlier
+    /// clip goes on: a video plays on, and its last frame stays if there is no more. So `fade` is a
+    /// cross-fade. To fade through black, put a black `color` clip between the two.
     pub(crate) struct Transitions {
         /// How it comes.
         enter: Option<TransitionForm> = "in",

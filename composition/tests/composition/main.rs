@@ -7,4 +7,5 @@ mod properties;
 mod resolve;
 mod segments;
 mod sound;
+mod transitions;
 mod writing;

@@ -4,6 +4,7 @@
 use super::clips::Clip;
 use super::segments::SegmentFixture;
 use crate::picture::Scene;
+use crate::picture::planes::Picture;
 use crate::text::FontFolders;
 use composition::plan::{RenderPlan, Segment, SourceHash};
 use composition::{SourceKey, compile, parse};
@@ -126,5 +127,61 @@ fn a_frame_is_the_same_for_any_cuts_of_the_composition() {
                 frame
             );
         }
+    }
+}
+
+/// The frames of two clips of a second each that touch, with these transitions between them.
+fn frames_of_two(colours: [&str; 2], out: Option<&str>, enter: Option<&str>) -> Vec<Picture> {
+    let clip = |colour: &str, start: u32, transition: Value| {
+        json!({ "asset": { "type": "color", "color": colour }, "start": start, "length": 1,
+                "transition": transition })
+    };
+    let named = |end: &str, name: Option<&str>| match name {
+        Some(name) => json!({ end: { "name": name, "length": 0.4 } }),
+        None => json!({}),
+    };
+    let document = json!({
+        "timeline": { "background": "#000000", "tracks": [ { "clips": [
+            clip(colours[0], 0, named("out", out)), clip(colours[1], 1, named("in", enter)),
+        ] } ] },
+        "output": { "format": "mp4", "size": { "width": 64, "height": 36 }, "fps": 25 },
+    });
+    let plan = compile(&parse(&document).expect("it reads"), &BTreeMap::new()).expect("a plan");
+    let frames = plan.segments.iter().flat_map(|segment| {
+        let files = BTreeMap::new();
+        let mut scene = Scene::open(segment, &files, &FontFolders(vec![])).expect("it opens");
+        (0..segment.frames).map(|frame| scene.frame(frame).expect("it draws")).collect::<Vec<_>>()
+    });
+    frames.collect()
+}
+
+#[test]
+fn no_transition_between_touching_clips_shows_the_background() {
+    for name in ["fade", "zoom", "reveal", "wipeLeft", "slideUp", "carouselLeft", "shuffleLeftTop"]
+    {
+        for (out, enter) in [(Some(name), None), (None, Some(name)), (Some(name), Some(name))] {
+            let frames = frames_of_two(["#ffffff", "#ffffff"], out, enter);
+            assert_eq!(frames.len(), 50);
+            let white = frames[0].y[0];
+            for (frame, picture) in frames.iter().enumerate() {
+                let darkest = picture.y.iter().copied().min().unwrap_or_default();
+                assert!(white.abs_diff(darkest) <= 1, "{name} {out:?} {frame}: {darkest}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fade_between_touching_clips_is_a_cross_fade() {
+    for (out, enter) in
+        [(Some("fade"), None), (None, Some("fade")), (Some("fade"), Some("fadeFast"))]
+    {
+        let frames = frames_of_two(["#e0e0e0", "#404040"], out, enter);
+        let greys: Vec<u8> = frames.iter().map(|picture| picture.y[0]).collect();
+        let (light, dark) = (greys[0], greys[49]);
+        assert!(greys.is_sorted_by(|a, b| a >= b), "{greys:?}");
+        assert!(greys[..25].iter().all(|grey| *grey == light), "{greys:?}");
+        assert!(greys[35..].iter().all(|grey| *grey == dark), "{greys:?}");
+        assert!(greys[30].abs_diff(light.midpoint(dark)) <= 4, "{greys:?}");
     }
 }
