@@ -106,7 +106,7 @@ pub enum Command {
     Limits(controls::Limits),
     /// Pauses a queue or a tenant: nothing new of it starts, running tasks go on.
     #[command(after_help = "Examples:\n  spool pause --queue render\n  spool pause --tenant acme")]
-    Pause(controls::Pause),
+    Pause(controls::NamedPause),
     /// Resumes a queue or a tenant.
     #[command(after_help = "Example:\n  spool resume --queue render")]
     Resume(controls::Pause),

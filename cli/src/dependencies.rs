@@ -333,7 +333,8 @@ pub fn own_program() -> Result<PathBuf, Failure> {
     })
 }
 
-fn host_name() -> String {
+/// Name of this machine.
+pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "worker".to_owned(), |name| name.trim().to_owned())
 }

@@ -110,6 +110,8 @@ pub const LIVE_VIEW_TTL: Duration = Duration::from_secs(5);
 /// The most ready tasks that are counted per queue: a count must not take longer as the backlog
 /// grows. So no bound on the backlog can be higher.
 pub const COUNTED_BACKLOG: u64 = 10_000;
+/// Tasks that are counted ahead of a waiting one: behind more, the exact number says nothing.
+pub const COUNTED_PLACES: u64 = 2_000;
 /// The time to live of a final view in the view cache; after that the store answers.
 pub const FINAL_VIEW_TTL: Duration = Duration::from_secs(3600);
 /// The least time between two progress reports of a task to the view cache.

@@ -68,6 +68,10 @@ pub enum WaitingFor {
     /// Its queue or tenant is paused.
     #[serde(rename = "paused")]
     Paused,
+    /// The broker: there is room in the queue, and no task message gets through. Producers say
+    /// this in place of `slot`; the store does not know the broker.
+    #[serde(rename = "broker")]
+    Broker,
 }
 
 /// The number of tasks of one kind within a job.

@@ -1,5 +1,5 @@
 //! The waiting work of each queue, read once a second: for gauges, and to refuse submits while too
-//! much waits.
+//! much waits. The broker is checked beside it.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use common::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::ProducerMetrics;
+use crate::{broker_health::BrokerHealth, metrics::ProducerMetrics};
 
 /// Counting happens off the request path, so that a submit never pays for it.
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +24,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Dead letters are counted on every 15th round: they are few, and the count costs the broker a
 /// channel.
 const LETTERS_EVERY: u64 = 15;
+
+/// The broker is checked on every fifth round: a check costs it a channel too.
+const BROKER_EVERY: u64 = 5;
 
 /// The newest count of waiting tasks, by queue.
 #[derive(Debug, Default)]
@@ -47,6 +50,7 @@ impl Backlog {
 pub struct BacklogGauge {
     pub store: Arc<dyn Store>,
     pub broker: Arc<dyn Broker>,
+    pub broker_health: Arc<BrokerHealth>,
     pub backlog: Arc<Backlog>,
     pub metrics: ProducerMetrics,
 }
@@ -88,6 +92,9 @@ impl BacklogGauge {
             }
             if let Err(error) = self.run_once().await {
                 tracing::debug!(%error, "the backlog could not be read");
+            }
+            if round % BROKER_EVERY == 0 {
+                self.broker_health.checked(&self.broker.check().await);
             }
             if round % LETTERS_EVERY == 0
                 && let Err(error) = self.count_dead_letters().await

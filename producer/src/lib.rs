@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod backlog;
+mod broker_health;
 mod changes;
 mod controls;
 mod dispatcher;

@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     backlog::{Backlog, BacklogGauge},
+    broker_health::BrokerHealth,
     changes::ChangeNotifier,
     dispatcher::{Dispatcher, credit::Credits, task_publisher::TaskPublisher, wakes::Wakes},
     http::{self, connections::ConnectionBounds, state::Api},
@@ -84,7 +85,13 @@ impl Producer {
         let announcer = Announcer::new(view_cache.clone(), broker.clone())
             .counting(cache.memo_hits().clone(), catalog.clone());
         let notifier = ChangeNotifier::new(announcer, wakes.clone(), credits.clone());
-        let task_publisher = TaskPublisher::new(store.clone(), broker.clone(), metrics.clone());
+        let broker_health = Arc::new(BrokerHealth::new(clock.clone()));
+        let task_publisher = TaskPublisher::new(
+            store.clone(),
+            broker.clone(),
+            metrics.clone(),
+            broker_health.clone(),
+        );
         let accepting = Accepting::new(
             store.clone(),
             credits.clone(),
@@ -158,6 +165,7 @@ impl Producer {
             gauge: BacklogGauge {
                 store: store.clone(),
                 broker: broker.clone(),
+                broker_health: broker_health.clone(),
                 backlog,
                 metrics: metrics.clone(),
             },
@@ -167,6 +175,7 @@ impl Producer {
             api: Arc::new(Api {
                 store,
                 broker,
+                broker_health,
                 view_cache,
                 artifacts,
                 cache,

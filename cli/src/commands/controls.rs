@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, encoded},
+    dependencies::host_name,
     exit::CommandResult,
     options::{QueueArg, ServerArg},
     output,
@@ -76,6 +77,16 @@ pub struct Pause {
     pub server: ServerArg,
 }
 
+/// Options of `pause`.
+#[derive(Debug, Args)]
+pub struct NamedPause {
+    #[command(flatten)]
+    pub pause: Pause,
+    /// Your name, for those who wait; your user and machine unless said.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
 /// Lists, sets and removes limits.
 pub async fn limits(options: Limits, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
@@ -90,13 +101,19 @@ pub async fn limits(options: Limits, json: bool) -> CommandResult {
 }
 
 /// Pauses a queue or a tenant.
-pub async fn pause(options: Pause, json: bool) -> CommandResult {
-    act(options, "pause", json).await
+pub async fn pause(options: NamedPause, json: bool) -> CommandResult {
+    let by = options.by.or_else(user_at_machine);
+    act(options.pause, "pause", &json!({ "by": by }), json).await
+}
+
+fn user_at_machine() -> Option<String> {
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty())?;
+    Some(format!("{user}@{}", host_name()))
 }
 
 /// Resumes a queue or a tenant.
 pub async fn resume(options: Pause, json: bool) -> CommandResult {
-    act(options, "resume", json).await
+    act(options, "resume", &json!({}), json).await
 }
 
 /// Shows each queue.
@@ -109,7 +126,7 @@ pub async fn workers(server: ServerArg, json: bool) -> CommandResult {
     show(&Client::new(&server.server)?.get("/v1/admin/workers").await?, json, worker_lines)
 }
 
-async fn act(options: Pause, action: &str, json: bool) -> CommandResult {
+async fn act(options: Pause, action: &str, body: &Value, json: bool) -> CommandResult {
     let resource = match (options.queue, &options.tenant) {
         (Some(queue), _) => format!("queues/{}", Queue::from(queue)),
         (None, tenant) => {
@@ -117,7 +134,7 @@ async fn act(options: Pause, action: &str, json: bool) -> CommandResult {
         }
     };
     let client = Client::new(&options.server.server)?;
-    let state = client.post(&format!("/v1/admin/{resource}/{action}"), &json!({}), None).await?;
+    let state = client.post(&format!("/v1/admin/{resource}/{action}"), body, None).await?;
     if json {
         return output::line(state);
     }
@@ -180,6 +197,9 @@ fn limit_line(limit: &Value) -> Option<String> {
 }
 
 fn queue_lines(answer: &Value) -> Vec<String> {
+    let pause_of = |scope: &str, name: &str| {
+        members(answer, "pauses").find(|pause| pause["scope"] == scope && pause["name"] == name)
+    };
     let queue = |queue: &Value| {
         let mut line = format!(
             "{:<8}  {} waiting, {} queued, {} running on {} slots of {} workers, oldest {} s",
@@ -194,16 +214,25 @@ fn queue_lines(answer: &Value) -> Vec<String> {
         if let Some(median) = queue["medianMs"].as_u64() {
             line.push_str(&format!(", median run {median} ms"));
         }
-        if queue["paused"] == true {
-            line.push_str("  PAUSED");
+        if let Some(pause) = pause_of("queue", text(queue, "queue")) {
+            line.push_str(&format!("  {}", paused(pause)));
         }
         line
     };
-    let tenants = members(answer, "pausedTenants").filter_map(Value::as_str);
-    members(answer, "queues")
-        .map(queue)
-        .chain(tenants.map(|tenant| format!("tenant {tenant}  PAUSED")))
-        .collect()
+    let tenants = members(answer, "pauses").filter(|pause| pause["scope"] == "tenant");
+    let tenant = |pause| format!("tenant {}  {}", text(pause, "name"), paused(pause));
+    let broker = answer["broker"].as_object().map(|_| {
+        let broker = &answer["broker"];
+        let (since, detail) = (text(broker, "since"), text(broker, "detail"));
+        format!("broker  AWAY since {since}: {detail}")
+    });
+    members(answer, "queues").map(queue).chain(tenants.map(tenant)).chain(broker).collect()
+}
+
+/// Describes a pause: since when, and by whom if that is known.
+pub fn paused(pause: &Value) -> String {
+    let by = pause["by"].as_str().map_or_else(String::new, |by| format!(" by {by}"));
+    format!("PAUSED since {}{by}", text(pause, "since"))
 }
 
 fn worker_lines(answer: &Value) -> Vec<String> {
@@ -233,18 +262,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_is_a_line_that_shows_a_pause() {
+    fn a_queue_is_a_line_that_shows_a_pause_and_so_is_a_broker_that_is_away() {
         let answer = json!({
             "queues": [{
                 "queue": "light", "paused": true, "waiting": 3, "queued": 1, "running": 2,
                 "slots": 8, "workers": 1, "oldestMs": 61_500, "medianMs": 12,
             }],
-            "pausedTenants": ["acme"],
+            "pauses": [
+                {"scope": "queue", "name": "light", "since": "2027-01-31T12:00:00Z", "by": null},
+                {"scope": "tenant", "name": "acme", "since": "2027-01-31T12:00:05Z", "by": "ann@x"},
+            ],
+            "broker": {"since": "2027-01-31T12:01:00Z", "detail": "connection refused"},
         });
         let expected = [
             "light     3 waiting, 1 queued, 2 running on 8 slots of 1 workers, oldest 61 s, median \
-             run 12 ms  PAUSED",
-            "tenant acme  PAUSED",
+             run 12 ms  PAUSED since 2027-01-31T12:00:00Z",
+            "tenant acme  PAUSED since 2027-01-31T12:00:05Z by ann@x",
+            "broker  AWAY since 2027-01-31T12:01:00Z: connection refused",
         ];
         assert_eq!(queue_lines(&answer), expected);
     }

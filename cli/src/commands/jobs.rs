@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{get, render::set_format, summary::show, watch};
+use super::{controls::paused, get, render::set_format, summary::show, watch};
 use crate::{
     client::{Client, JobOrBatch},
     exit::{CommandResult, Failure},
@@ -97,8 +97,36 @@ pub async fn submit(options: Submit, json: bool) -> CommandResult {
 
 /// Shows a job or a batch.
 pub async fn status(options: IdArg, json: bool) -> CommandResult {
-    let (_, value) = Client::new(&options.server.server)?.find(options.id).await?;
-    show(&value, json)
+    let client = Client::new(&options.server.server)?;
+    let (resource, value) = client.find(options.id).await?;
+    show(&value, json)?;
+    if json || value["waitingFor"].is_null() {
+        return Ok(());
+    }
+    let waiting = client.get(&format!("{}/waiting", resource.path(options.id))).await?;
+    output::lines(waiting_lines(&waiting))
+}
+
+/// Describes what a job waits for, as far as there is more to say than the reason.
+fn waiting_lines(waiting: &Value) -> Vec<String> {
+    let pause_line =
+        |pause| format!("  {} {}: {}", text(pause, "scope"), text(pause, "name"), paused(pause));
+    let pauses = waiting["paused"].as_array().into_iter().flatten();
+    let mut lines: Vec<String> = pauses.map(pause_line).collect();
+    if let Some(detail) = waiting["broker"]["detail"].as_str() {
+        let since = text(&waiting["broker"], "since");
+        lines.push(format!("  no task message gets through since {since}: {detail}"));
+    }
+    if let Some(position) = waiting["position"].as_u64() {
+        let start = waiting["estimatedStartAt"].as_str();
+        let start = start.map_or_else(String::new, |at| format!(", starts about {at}"));
+        lines.push(format!("  place {position} in queue {}{start}", text(waiting, "queue")));
+    }
+    lines
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
 }
 
 /// Cancels a job or a batch.

@@ -55,11 +55,7 @@ pub fn waiting_for(
 impl Restrictions {
     /// The pause, or the first full limit by scope and name, that holds a task back.
     fn held_back_by(&self, next: NextTask<'_>) -> Option<WaitingFor> {
-        let paused = |pause: &Pausable| match pause {
-            Pausable::Queue(queue) => *queue == next.queue,
-            Pausable::Tenant(tenant) => tenant.0 == next.tenant,
-        };
-        if self.pauses.iter().any(paused) {
+        if self.pauses.iter().any(|pause| pause.holds(next.queue, next.tenant)) {
             return Some(WaitingFor::Paused);
         }
         let is_full =

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    id::TaskId,
+    id::{JobId, TaskId, TenantId},
     limits::DRAIN_WITHIN,
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
@@ -50,6 +50,16 @@ pub struct Demand {
     pub oldest_ms: u64,
 }
 
+/// The place of a job in the order of its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuePlace {
+    pub queue: Queue,
+    /// Tasks that come before it: those already queued, those of a higher priority, and the older
+    /// ones of its own. Tenants take turns, so it is an estimate where several have work. Counted
+    /// up to [`crate::limits::COUNTED_PLACES`].
+    pub ahead: u64,
+}
+
 impl Demand {
     /// Slots that would finish the waiting tasks within [`DRAIN_WITHIN`], beside the running ones:
     /// at the median of the latest attempts, or one for each waiting task where none has ended yet.
@@ -69,6 +79,16 @@ impl Demand {
     pub fn workers_needed(&self) -> u64 {
         let each = self.slots.checked_div(self.workers).unwrap_or(1).max(1);
         self.slots_needed().div_ceil(each)
+    }
+
+    /// The time until a task starts that has this number of tasks ahead: those beyond the free
+    /// slots must end first, one in each slot within the median run time. `None` without live
+    /// slots or before the first run.
+    pub fn time_to_start(&self, ahead: u64) -> Option<Duration> {
+        let free = self.slots.saturating_sub(self.running);
+        let ends = (ahead + 1).saturating_sub(free);
+        let each = self.median_ms.filter(|_| self.slots > 0)?;
+        Some(Duration::from_millis(ends.saturating_mul(each).div_ceil(self.slots)))
     }
 }
 
@@ -93,6 +113,10 @@ pub trait Dispatch: Send + Sync + 'static {
         most: u32,
     ) -> PortResult<(Vec<TaskMessage>, u64)>;
 
+    /// The place of the next task of a job in its queue. `None` if the tenant has no such job, or
+    /// none of its tasks is `ready` and due, or `queued`.
+    async fn queue_place(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<QueuePlace>>;
+
     /// The demand of a queue.
     async fn demand(&self, queue: Queue) -> PortResult<Demand>;
 }
@@ -100,6 +124,18 @@ pub trait Dispatch: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_starts_when_enough_tasks_ahead_of_it_have_ended() {
+        let demand =
+            Demand { slots: 4, running: 4, median_ms: Some(1_000), ..Demand::default() };
+        let start = |ahead| demand.time_to_start(ahead).map(|time| time.as_millis());
+        assert_eq!([0, 3, 7].map(start), [Some(250), Some(1_000), Some(2_000)]);
+        let free = Demand { running: 2, ..demand.clone() };
+        assert_eq!(free.time_to_start(1), Some(Duration::ZERO), "a slot is free for it");
+        assert_eq!(Demand { slots: 0, ..demand.clone() }.time_to_start(0), None);
+        assert_eq!(Demand { median_ms: None, ..demand }.time_to_start(0), None);
+    }
 
     #[test]
     fn the_workers_needed_are_those_that_drain_what_waits_in_time() {

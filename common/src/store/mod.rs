@@ -18,11 +18,13 @@ mod upkeep;
 
 pub use self::{
     dead::{DeadFilter, DeadWork},
-    dispatch::{Demand, Dispatch, Dispatched},
+    dispatch::{Demand, Dispatch, Dispatched, QueuePlace},
     leases::{
         Claimed, Heartbeat, HeartbeatReply, Leases, NeedOutcome, Settled, WorkerRegistration,
     },
-    operations::{EACH_TENANT, Limit, LimitScope, LiveWorker, Operations, Pausable, RunningTask},
+    operations::{
+        EACH_TENANT, Limit, LimitScope, LiveWorker, Operations, Pausable, Pause, RunningTask,
+    },
     reads::{JobFilter, Reads},
     references::ArtifactReferences,
     schedules::{Course, Refusal, Schedule, Schedules},

@@ -73,6 +73,14 @@ impl Pausable {
         }
     }
 
+    /// Returns whether its pause holds the tasks of a queue and tenant.
+    pub fn holds(&self, queue: Queue, tenant: &str) -> bool {
+        match self {
+            Self::Queue(paused) => *paused == queue,
+            Self::Tenant(paused) => paused.0 == tenant,
+        }
+    }
+
     /// The queues whose dispatchers obey this pause.
     pub fn queues(&self) -> Vec<Queue> {
         match self {
@@ -80,6 +88,15 @@ impl Pausable {
             Self::Tenant(_) => Queue::ALL.to_vec(),
         }
     }
+}
+
+/// A pause that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub target: Pausable,
+    pub since: Timestamp,
+    /// The name that its caller gave, such as `ann@host`.
+    pub by: Option<String>,
 }
 
 /// A live worker with its running tasks.
@@ -130,11 +147,11 @@ pub trait Operations: Send + Sync + 'static {
     async fn unset_limit(&self, scope: LimitScope, name: &str) -> PortResult<bool>;
 
     /// All pauses, queues first.
-    async fn pauses(&self) -> PortResult<Vec<Pausable>>;
+    async fn pauses(&self) -> PortResult<Vec<Pause>>;
 
-    /// Pauses a queue or tenant: none of its tasks is queued any more, `queued` ones are `ready`
-    /// again, and running ones go on. Pausing twice changes nothing.
-    async fn pause(&self, target: &Pausable) -> PortResult<()>;
+    /// Pauses a queue or tenant in the name of a caller: none of its tasks is queued any more,
+    /// `queued` ones are `ready` again, and running ones go on. Pausing twice changes nothing.
+    async fn pause(&self, target: &Pausable, by: Option<&str>) -> PortResult<()>;
 
     /// Ends a pause. Returns whether there was one.
     async fn resume(&self, target: &Pausable) -> PortResult<bool>;

@@ -1,10 +1,7 @@
 //! Publishes task messages of `queued` tasks, and makes a task ready again if its message was not
 //! confirmed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use common::{
     id::TaskId,
@@ -12,7 +9,7 @@ use common::{
     store::Store,
 };
 
-use crate::metrics::ProducerMetrics;
+use crate::{broker_health::BrokerHealth, metrics::ProducerMetrics};
 
 /// Publishes the task messages of one process.
 #[derive(Clone)]
@@ -20,15 +17,20 @@ pub struct TaskPublisher {
     store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
     metrics: ProducerMetrics,
-    /// Set while the last messages stayed unconfirmed, so that the log reports the beginning and
-    /// the end once. The metrics count each message.
-    unconfirmed: Arc<AtomicBool>,
+    /// Knows whether the last messages stayed unconfirmed, so that the log reports the beginning
+    /// and the end once. The metrics count each message.
+    health: Arc<BrokerHealth>,
 }
 
 impl TaskPublisher {
     /// Publishes through `broker` and hands back to `store`.
-    pub fn new(store: Arc<dyn Store>, broker: Arc<dyn Broker>, metrics: ProducerMetrics) -> Self {
-        Self { store, broker, metrics, unconfirmed: Arc::default() }
+    pub fn new(
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+        metrics: ProducerMetrics,
+        health: Arc<BrokerHealth>,
+    ) -> Self {
+        Self { store, broker, metrics, health }
     }
 
     /// Publishes these messages and returns the number of confirms. The other tasks become `ready`
@@ -53,15 +55,16 @@ impl TaskPublisher {
             .collect();
         if !lost.is_empty() {
             self.hand_back(&lost).await;
-        } else if self.unconfirmed.swap(false, Ordering::Relaxed) {
+        } else if self.health.published(true) {
             tracing::info!("task messages are confirmed again");
         }
         messages.len() - lost.len()
     }
 
     async fn hand_back(&self, tasks: &[TaskId]) {
+        let is_news = self.health.published(false);
         match self.store.hand_back(tasks).await {
-            Ok(_) if self.unconfirmed.swap(true, Ordering::Relaxed) => {}
+            Ok(_) if !is_news => {}
             Ok(_) => {
                 tracing::warn!(
                     tasks = tasks.len(),

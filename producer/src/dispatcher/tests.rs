@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
+    broker_health::BrokerHealth,
     changes::ChangeNotifier,
     metrics::ProducerMetrics,
     offload::Offloader,
@@ -44,6 +45,7 @@ pub struct TestDispatcher {
     pub submitter: Submitter,
     pub notifier: ChangeNotifier,
     pub metrics: ProducerMetrics,
+    pub broker_health: Arc<BrokerHealth>,
     pub worker: WorkerId,
     _folder: TempDir,
 }
@@ -63,7 +65,13 @@ impl TestDispatcher {
             Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), FaultRates::none(), 7));
         let metrics = ProducerMetrics::new(&Registry::new()).unwrap();
         let (credits, wakes) = (Arc::new(Credits::default()), Arc::new(Wakes::default()));
-        let task_publisher = TaskPublisher::new(store.clone(), broker.clone(), metrics.clone());
+        let broker_health = Arc::new(BrokerHealth::new(clock.clone()));
+        let task_publisher = TaskPublisher::new(
+            store.clone(),
+            broker.clone(),
+            metrics.clone(),
+            broker_health.clone(),
+        );
         let announcer = Announcer::new(Arc::new(LocalViewCache::new()), broker.clone());
         let notifier = ChangeNotifier::new(announcer, wakes.clone(), credits.clone());
         let accepting = Accepting::new(
@@ -81,6 +89,7 @@ impl TestDispatcher {
             submitter,
             notifier,
             metrics,
+            broker_health,
             worker: WorkerId::new(),
             _folder: folder,
         }

@@ -14,7 +14,7 @@ use common::{
     limits::MAX_BODY_BYTES,
 };
 use http_body_util::LengthLimitError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     problem::{Problem, ProblemKind},
@@ -63,13 +63,7 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let declared = declared_as_json(request.headers());
-        let bytes = read(request).await?;
-        if bytes.is_empty() {
-            return Ok(Self);
-        }
-        declared?;
-        match json::parse(&bytes).map_err(refused)? {
+        match optional(request).await? {
             Value::Object(members) if members.is_empty() => Ok(Self),
             _ => Err(Problem::new(
                 ProblemKind::InvalidInput,
@@ -77,6 +71,28 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
             )),
         }
     }
+}
+
+/// A body that may be left out; it is `{}` then.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptionalBody(pub Value);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        optional(request).await.map(Self)
+    }
+}
+
+async fn optional(request: Request) -> Result<Value, Problem> {
+    let declared = declared_as_json(request.headers());
+    let bytes = read(request).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    declared?;
+    json::parse(&bytes).map_err(refused)
 }
 
 fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {

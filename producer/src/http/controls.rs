@@ -15,11 +15,14 @@ use serde_json::Value;
 
 use super::{
     answer::Document,
-    body::{JsonBody, NoBody},
+    body::{JsonBody, NoBody, OptionalBody},
     path::{Id, Path, is_name},
     problem::Problem,
     responses::{ChangeAnswers, NamedAnswers, ReportAnswers},
-    shape::controls::{LimitRequest, LimitShape, Limits, PauseState, QueueShape, Queues, Workers},
+    shape::controls::{
+        BrokerShape, LimitRequest, LimitShape, Limits, PauseRequest, PauseShape, PauseState,
+        QueueShape, Queues, Workers,
+    },
     state::Api,
 };
 use crate::controls;
@@ -99,12 +102,9 @@ pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     for queue in Queue::ALL {
         queues.push(QueueShape::of(queue, &api.store.demand(queue).await?));
     }
-    let paused = api.store.pauses().await?;
-    let paused_tenants = paused.into_iter().filter_map(|pause| match pause {
-        Pausable::Tenant(tenant) => Some(tenant.0),
-        Pausable::Queue(_) => None,
-    });
-    let answer = Queues { queues, paused_tenants: paused_tenants.collect() };
+    let pauses = api.store.pauses().await?.into_iter().map(PauseShape::from).collect();
+    let broker = api.broker_health.away().map(BrokerShape::from);
+    let answer = Queues { queues, pauses, broker };
     Ok(Document::of(&answer)?.with_status(StatusCode::OK))
 }
 
@@ -122,18 +122,18 @@ pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 /// on.
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/pause", operation_id = "pauseQueue", tag = "operation",
-    params(Id<Queue>),
+    params(Id<Queue>), request_body = Option<PauseRequest>,
     responses(
         (status = 200, body = PauseState, description = "Paused, whether or not it was."),
-        NamedAnswers,
+        ChangeAnswers,
     )
 )]
 pub async fn pause_queue(
     State(api): State<Arc<Api>>,
     Id(queue): Id<Queue>,
-    _: NoBody,
+    body: OptionalBody,
 ) -> Result<Response, Problem> {
-    pause(&api, Pausable::Queue(queue)).await
+    pause(&api, Pausable::Queue(queue), &body).await
 }
 
 /// Resumes a queue.
@@ -157,18 +157,18 @@ pub async fn resume_queue(
 /// go on.
 #[utoipa::path(
     post, path = "/v1/admin/tenants/{tenant}/pause", operation_id = "pauseTenant",
-    tag = "operation", params(Id<TenantId>),
+    tag = "operation", params(Id<TenantId>), request_body = Option<PauseRequest>,
     responses(
         (status = 200, body = PauseState, description = "Paused, whether or not it was."),
-        NamedAnswers,
+        ChangeAnswers,
     )
 )]
 pub async fn pause_tenant(
     State(api): State<Arc<Api>>,
     Id(tenant): Id<TenantId>,
-    _: NoBody,
+    body: OptionalBody,
 ) -> Result<Response, Problem> {
-    pause(&api, Pausable::Tenant(tenant)).await
+    pause(&api, Pausable::Tenant(tenant), &body).await
 }
 
 /// Resumes a tenant.
@@ -188,8 +188,9 @@ pub async fn resume_tenant(
     resume(&api, Pausable::Tenant(tenant)).await
 }
 
-async fn pause(api: &Api, target: Pausable) -> Result<Response, Problem> {
-    api.store.pause(&target).await?;
+async fn pause(api: &Api, target: Pausable, body: &OptionalBody) -> Result<Response, Problem> {
+    let PauseRequest { by } = document::read(&body.0).map_err(JobError::refused)?;
+    api.store.pause(&target, by.as_deref()).await?;
     // The next round withdraws the credit.
     api.job_control.wake(target.queues());
     let matched = match &target {

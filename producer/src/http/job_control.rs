@@ -34,7 +34,7 @@ pub async fn retry(api: &Api, caller: &Caller, target: Target) -> Result<Respons
 pub async fn stored_job(api: &Api, caller: &Caller, id: JobId) -> Result<Job, Problem> {
     let views = api.store.jobs(&caller.tenant, &[id]).await?;
     let view = views.into_iter().next().flatten().ok_or_else(|| missing(&id))?;
-    Ok(Job::of_view(view, &caller.links(api)))
+    Ok(api.job(caller, view))
 }
 
 /// Reads the target, and whether it is final.

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use common::{
     id::JobId,
     rules::lifecycle::JobStatus,
     store::{JobFilter, Target},
-    view::Page,
+    view::{Page, WaitingFor},
 };
 
 use super::{
+    answer::Document,
     body::NoBody,
     caller::Caller,
     job_control, lists,
@@ -23,7 +24,11 @@ use super::{
     problem::Problem,
     query::{Params, refused},
     responses::{ListAnswers, NamedAnswers, ReadAnswers, RetryAnswers, SubmitAnswers},
-    shape::job::{Job, JobPage},
+    shape::{
+        controls::PauseShape,
+        job::{Job, JobPage},
+        waiting::Waiting,
+    },
     state::Api,
     submission::accepted,
 };
@@ -71,13 +76,13 @@ pub async fn get(
     let wait = params.wait(&read.headers)?;
     let view = api.reader.job(&caller.tenant, id).await?.ok_or_else(|| missing(&id))?;
     let seen = view.status;
-    let mut document = read.document(&Job::of_view(view, &caller.links(&api)))?;
+    let mut document = read.document(&api.job(&caller, view))?;
     let is_news =
         read.headers.contains_key(header::IF_NONE_MATCH) && !document.is_known(&read.headers);
     if let Some(patience) = wait.filter(|_| !seen.is_final() && !is_news) {
         let view = api.reader.past(&caller.tenant, id, seen, patience).await?;
         let view = view.ok_or_else(|| missing(&id))?;
-        document = read.document(&Job::of_view(view, &caller.links(&api)))?;
+        document = read.document(&api.job(&caller, view))?;
     }
     let mut response = document.conditional(&read.headers);
     if let Some(wait) = wait
@@ -87,6 +92,36 @@ pub async fn get(
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
+}
+
+/// Shows why a job waits, its place in its queue and about when it starts.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/waiting", operation_id = "getWaiting", tag = "jobs",
+    params(Id<JobId>),
+    responses((status = 200, body = Waiting), NamedAnswers)
+)]
+pub async fn waiting(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<JobId>,
+) -> Result<Response, Problem> {
+    let view = api.reader.job(&caller.tenant, id).await?.ok_or_else(|| missing(&id))?;
+    let Some(reason) = api.reason(&view) else {
+        return Ok(Document::of(&Waiting::default())?.with_status(StatusCode::OK));
+    };
+    let mut waiting = Waiting::of(reason, api.broker_health.away());
+    if let Some(place) = api.store.queue_place(&caller.tenant, id).await? {
+        let (demand, now) = (api.store.demand(place.queue).await?, api.submit.clock.now());
+        waiting = waiting.at(place, &demand, now);
+        if reason == WaitingFor::Paused {
+            let pauses = api.store.pauses().await?.into_iter();
+            waiting.paused = pauses
+                .filter(|pause| pause.target.holds(place.queue, &view.tenant.0))
+                .map(PauseShape::from)
+                .collect();
+        }
+    }
+    Ok(Document::of(&waiting)?.with_status(StatusCode::OK))
 }
 
 /// Lists jobs, newest first; as `application/x-ndjson` all of them, one a line.
@@ -126,8 +161,7 @@ pub async fn list(
         async move {
             let read = |after, most| api.store.list(&caller.tenant, &filter, after, most);
             let found = full_page(after, most, read).await?;
-            let links = caller.links(&api);
-            Ok(found.map(|view| Job::of_view(view, &links)))
+            Ok(found.map(|view| api.job(&caller, view)))
         }
     };
     let document = |page: Page<Job>| JobPage { jobs: page.items, next_cursor: page.next };

@@ -53,6 +53,7 @@ pub fn routes() -> DescribedRoutes {
     let documents = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(jobs::post, jobs::list))
         .routes(routes!(jobs::get))
+        .routes(routes!(jobs::waiting))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
         .routes(routes!(schemas::get))

@@ -45,6 +45,27 @@ impl JobReader {
     /// Returns a job's view; `None` if the tenant has no such job. If the view cache is away or
     /// silent, the store answers and the view cache is filled.
     pub async fn job(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
+        let view = self.newest(tenant, job).await?;
+        Ok(self.with_reason(tenant, view).await)
+    }
+
+    /// Asks the store why a job waits. That changes without a change of the job, as by a pause, a
+    /// limit or a worker, so the view cache may be wrong. While the store is away nobody knows.
+    async fn with_reason(&self, tenant: &TenantId, view: Option<JobView>) -> Option<JobView> {
+        let view = view?;
+        if view.waiting_for.is_none() {
+            return Some(view);
+        }
+        match self.store.jobs(tenant, &[view.id]).await {
+            Ok(stored) => stored.into_iter().next().flatten().or(Some(view)),
+            Err(error) => {
+                tracing::debug!(%error, "the store did not say why a job waits");
+                Some(JobView { waiting_for: None, ..view })
+            }
+        }
+    }
+
+    async fn newest(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
         let started = Instant::now();
         let (view, from) = match self.cached(tenant, job).await {
             Some(view) => (Some(view), "view_cache"),
@@ -72,23 +93,23 @@ impl JobReader {
         let end = Instant::now() + patience;
         let mut waiter = self.watch.join(job);
         // Joins before it reads, so that no change falls between.
-        let mut view = self.job(tenant, job).await?;
+        let mut view = self.newest(tenant, job).await?;
         loop {
             let unchanged =
                 view.as_ref().is_some_and(|view| view.status == seen && !view.status.is_final());
             let now = Instant::now();
             if !unchanged || now >= end || self.stop.is_cancelled() {
-                return Ok(view);
+                return Ok(self.with_reason(tenant, view).await);
             }
             let ask_store = tokio::select! {
                 notice = waiter.notice() => notice.ask_store,
                 () = sleep_until(end.min(now + WAITER_READS_EVERY)) => true,
-                () = self.stop.cancelled() => return Ok(view),
+                () = self.stop.cancelled() => continue,
             };
             view = if ask_store {
                 self.stored(tenant, job).await?
             } else {
-                self.job(tenant, job).await?
+                self.newest(tenant, job).await?
             };
         }
     }

@@ -5,8 +5,9 @@ use axum::{
     http::{Method, StatusCode},
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::server::{TestResponse, TestServer, request, succeeded};
+use crate::server::{BOUND, TestResponse, TestServer, request, succeeded};
 
 async fn put(server: &TestServer, path: &str, body: Value) -> TestResponse {
     server
@@ -78,7 +79,8 @@ async fn a_paused_queue_or_tenant_starts_nothing_until_it_is_resumed() {
     let server = TestServer::new().await;
     for what in ["queues/light", "tenants/default"] {
         server.heartbeat(4).await;
-        let paused = server.act(&format!("/v1/admin/{what}/pause")).await;
+        let path = format!("/v1/admin/{what}/pause");
+        let paused = server.post(&path, &json!({"by": "ann@host"})).await;
         assert_eq!(paused.status, StatusCode::OK);
         let id = server.echo(json!(1)).await;
         assert!(server.claim().await.is_empty(), "{what}");
@@ -90,13 +92,17 @@ async fn a_paused_queue_or_tenant_starts_nothing_until_it_is_resumed() {
             .iter()
             .find(|queue| queue["queue"] == "light")
             .unwrap();
-        let told = (light["paused"].clone(), queues["pausedTenants"].clone());
-        let wanted = if what.starts_with("queues") {
-            (json!(true), json!([]))
-        } else {
-            (json!(false), json!(["default"]))
-        };
-        assert_eq!(told, wanted);
+        assert_eq!(light["paused"], json!(what.starts_with("queues")));
+        let (scope, name) = what.split_once("s/").unwrap();
+        let pause = &queues["pauses"][0];
+        let shown = [&pause["scope"], &pause["name"], &pause["by"]];
+        assert_eq!(shown, [&json!(scope), &json!(name), &json!("ann@host")]);
+        let waiting = server.get(&format!("/v1/jobs/{id}/waiting")).await.json();
+        assert_eq!((&waiting["waitingFor"], &waiting["paused"][0]), (&json!("paused"), pause));
+        assert_eq!(
+            (&waiting["queue"], &waiting["position"], &waiting["estimatedStartAt"]),
+            (&json!("light"), &json!(1), &json!(null))
+        );
         assert_eq!(
             (&light["waiting"], &light["queued"], &light["slots"]),
             (&json!(1), &json!(0), &json!(100))
@@ -117,6 +123,63 @@ async fn a_paused_queue_or_tenant_starts_nothing_until_it_is_resumed() {
     assert_eq!(pause("queues/light/pause").await, state(true, true));
     assert_eq!(pause("queues/light/resume").await, state(false, true));
     assert_eq!(pause("queues/light/resume").await, state(false, false));
+}
+
+#[tokio::test]
+async fn a_reason_is_right_though_it_changed_after_the_job_was_last_written() {
+    let server = TestServer::new().await;
+    let id = server.echo(json!(1)).await;
+    assert_eq!(waiting_for(&server, &id).await, json!("worker"));
+    server.heartbeat(1).await;
+    assert_eq!(waiting_for(&server, &id).await, json!("slot"));
+    put(&server, "/v1/admin/limits/kind/echo", json!({"most": 0})).await;
+    assert_eq!(waiting_for(&server, &id).await, json!("limit:kind"));
+    server.act("/v1/admin/queues/light/pause").await;
+    assert_eq!(waiting_for(&server, &id).await, json!("paused"));
+    server.store.set_away(true);
+    assert_eq!(waiting_for(&server, &id).await, json!(null), "nobody knows");
+    server.store.set_away(false);
+    server.act("/v1/admin/queues/light/resume").await;
+    delete(&server, "/v1/admin/limits/kind/echo").await;
+    assert_eq!(waiting_for(&server, &id).await, json!("slot"));
+}
+
+#[tokio::test]
+async fn a_job_waits_for_the_broker_while_no_task_message_gets_through() {
+    let server = TestServer::new().await;
+    server.heartbeat(1).await;
+    server.broker.set_down(true);
+    let _duties = server.producer.start_duties();
+    let id = server.echo(json!(1)).await;
+    let is = async |reason: &str| while waiting_for(&server, &id).await != json!(reason) {};
+    timeout(BOUND, is("broker")).await.expect("the broker is named");
+    let waiting = server.get(&format!("/v1/jobs/{id}/waiting")).await.json();
+    assert_eq!((&waiting["waitingFor"], &waiting["position"]), (&json!("broker"), &json!(1)));
+    let broker = server.get("/v1/admin/queues").await.json()["broker"].clone();
+    assert_eq!(waiting["broker"], broker);
+    assert!(broker["since"].is_string() && broker["detail"].is_string(), "{broker}");
+    let listed = server.get("/v1/jobs").await.json();
+    assert_eq!(listed["jobs"][0]["waitingFor"], json!("broker"));
+    server.broker.set_down(false);
+    timeout(BOUND, is("slot")).await.expect("it gets through again");
+    assert_eq!(server.get("/v1/admin/queues").await.json()["broker"], json!(null));
+    server.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_job_behind_others_knows_about_when_it_starts() {
+    let server = TestServer::new().await;
+    server.echo(json!(0)).await;
+    server.work().await;
+    server.heartbeat(1).await;
+    let ids = [server.echo(json!(1)).await, server.echo(json!(2)).await];
+    let waiting = server.get(&format!("/v1/jobs/{}/waiting", ids[1])).await.json();
+    assert_eq!((&waiting["waitingFor"], &waiting["position"]), (&json!("slot"), &json!(2)));
+    assert!(waiting["estimatedStartAt"].is_string(), "{waiting}");
+    server.work().await;
+    let waiting = server.get(&format!("/v1/jobs/{}/waiting", ids[1])).await.json();
+    assert_eq!((&waiting["waitingFor"], &waiting["position"]), (&json!(null), &json!(null)));
+    assert_eq!(server.get("/v1/jobs/nope/waiting").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -22,7 +22,8 @@ use common::{
     store::{
         Accepted, ArtifactReferences, Changes, Claimed, Course, Credit, DeadFilter, DeadWork,
         Demand, Dispatch, Dispatched, Heartbeat, HeartbeatReply, JobFilter, Leases, Limit,
-        LimitScope, LiveWorker, Operations, Pausable, Reads, Retention, Schedule, Schedules,
+        LimitScope, LiveWorker, Operations, Pausable, Pause, QueuePlace, Reads, Retention,
+        Schedule, Schedules,
         Settled, Store, Submissions, SweepPolicy, Swept, Target, Upkeep, WorkerRegistration,
     },
     submission::Submission,
@@ -104,6 +105,9 @@ impl Dispatch for SwitchedStore {
         most: u32,
     ) -> PortResult<(Vec<TaskMessage>, u64)> {
         self.there()?.overdue(queue, age, most).await
+    }
+    async fn queue_place(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<QueuePlace>> {
+        self.there()?.queue_place(tenant, job).await
     }
     async fn demand(&self, queue: Queue) -> PortResult<Demand> {
         self.there()?.demand(queue).await
@@ -287,11 +291,11 @@ impl Operations for SwitchedStore {
     async fn unset_limit(&self, scope: LimitScope, name: &str) -> PortResult<bool> {
         self.there()?.unset_limit(scope, name).await
     }
-    async fn pauses(&self) -> PortResult<Vec<Pausable>> {
+    async fn pauses(&self) -> PortResult<Vec<Pause>> {
         self.there()?.pauses().await
     }
-    async fn pause(&self, what: &Pausable) -> PortResult<()> {
-        self.there()?.pause(what).await
+    async fn pause(&self, what: &Pausable, by: Option<&str>) -> PortResult<()> {
+        self.there()?.pause(what, by).await
     }
     async fn resume(&self, what: &Pausable) -> PortResult<bool> {
         self.there()?.resume(what).await

@@ -158,7 +158,7 @@ impl Operation {
             }
             Self::Pause => {
                 let light = Pausable::Queue(Queue::Light);
-                store.pause(&light).await?;
+                store.pause(&light, None).await?;
                 store.resume(&light).await.map(drop)
             }
             Self::Retain => {

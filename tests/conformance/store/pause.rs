@@ -1,15 +1,18 @@
 //! Pauses: nothing new is queued, queued tasks go back, running tasks go on. And what operators
 //! see.
 
+use std::time::Duration;
+
 use common::{
     id::{TenantId, WorkerId},
     limits::LEASE,
     queue::Queue,
     rules::lifecycle::TaskState,
     store::{Credit, Pausable, WorkerRegistration},
-    submission::Work,
+    submission::{NewJob, Priority, Work},
     view::WaitingFor,
 };
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
@@ -27,6 +30,7 @@ each_store!(
     pauses_are_stored_and_listed,
     live_workers_are_listed_with_their_running_tasks,
     demand_reports_the_median_run_time,
+    a_job_knows_how_many_tasks_of_its_queue_come_before_it,
 );
 
 fn light() -> Pausable {
@@ -41,7 +45,7 @@ async fn a_paused_queue_dispatches_nothing_and_returns_its_queued_tasks(on: Stor
     }
     let messages = on.store.dispatch(Queue::Light, 2, 10).await.expect("dispatches").messages;
     let running = on.claim(messages[0].task, LEASE).await.expect("claims");
-    on.store.pause(&light()).await.expect("pauses");
+    on.store.pause(&light(), None).await.expect("pauses");
     let states = [
         on.state(only(&jobs[0])).await,
         on.state(only(&jobs[1])).await,
@@ -71,7 +75,7 @@ async fn a_paused_tenant_is_skipped_and_delays_no_others(on: StoreFixture) {
     let other = job();
     free.accept(&other).await;
     let pause = Pausable::Tenant(TenantId("held".into()));
-    on.store.pause(&pause).await.expect("pauses");
+    on.store.pause(&pause, None).await.expect("pauses");
     let dispatched = on.store.dispatch(Queue::Light, 10, 10).await.expect("dispatches");
     assert_eq!(
         (dispatched.messages.len(), dispatched.messages[0].task, dispatched.more),
@@ -91,14 +95,14 @@ async fn only_the_queued_tasks_of_the_paused_tenant_are_returned(on: StoreFixtur
     held.accept(&theirs).await;
     free.accept(&other).await;
     assert_eq!(on.dispatch().await.len(), 2);
-    on.store.pause(&Pausable::Tenant(TenantId("held".into()))).await.expect("pauses");
+    on.store.pause(&Pausable::Tenant(TenantId("held".into())), None).await.expect("pauses");
     let states = [held.state(only(&theirs)).await, free.state(only(&other)).await];
     assert_eq!(states, [TaskState::Ready, TaskState::Queued]);
     assert_eq!(on.claim(only(&theirs), LEASE).await, None, "its message dispatches in vain");
 }
 
 async fn a_submission_with_credit_queues_nothing_that_is_paused(on: StoreFixture) {
-    on.store.pause(&light()).await.expect("pauses");
+    on.store.pause(&light(), None).await.expect("pauses");
     let job = job();
     let credit = [Credit { queue: Queue::Light, tasks: 5 }];
     let accepted = on
@@ -116,7 +120,7 @@ async fn a_task_returned_during_a_pause_stays_ready(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
-    on.store.pause(&light()).await.expect("pauses");
+    on.store.pause(&light(), None).await.expect("pauses");
     on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
     assert!(on.dispatch().await.is_empty());
     assert_eq!(on.state(only(&job)).await, TaskState::Ready);
@@ -126,15 +130,22 @@ async fn a_task_returned_during_a_pause_stays_ready(on: StoreFixture) {
 
 async fn pauses_are_stored_and_listed(on: StoreFixture) {
     let tenant = Pausable::Tenant(TenantId("a".into()));
-    on.store.pause(&light()).await.expect("pauses");
-    on.store.pause(&tenant).await.expect("pauses");
-    on.store.pause(&tenant).await.expect("pausing twice is pausing");
-    assert_eq!(on.store.pauses().await.expect("reads"), [light(), tenant.clone()]);
+    on.store.pause(&light(), None).await.expect("pauses");
+    on.store.pause(&tenant, Some("ann@host")).await.expect("pauses");
+    let pauses = on.store.pauses().await.expect("reads");
+    on.tick().await;
+    on.store.pause(&tenant, Some("bob@host")).await.expect("pausing twice is pausing");
+    assert_eq!(on.store.pauses().await.expect("reads"), pauses, "the first pause counts");
+    let shown: Vec<_> = pauses.iter().map(|pause| (&pause.target, pause.by.as_deref())).collect();
+    assert_eq!(shown, [(&light(), None), (&tenant, Some("ann@host"))]);
+    let now = on.store.store_time().await.expect("reads");
+    assert!(pauses.iter().all(|pause| pause.since <= now && pause.since > Timestamp::UNIX_EPOCH));
     assert!(on.store.demand(Queue::Light).await.expect("reads").paused);
     assert!(!on.store.demand(Queue::Render).await.expect("reads").paused);
     assert!(on.store.resume(&tenant).await.expect("resumes"));
     assert!(!on.store.resume(&tenant).await.expect("resumes"));
-    assert_eq!(on.store.pauses().await.expect("reads"), [light()]);
+    let left = on.store.pauses().await.expect("reads");
+    assert_eq!(left, [pauses[0].clone()]);
 }
 
 async fn live_workers_are_listed_with_their_running_tasks(on: StoreFixture) {
@@ -196,4 +207,30 @@ async fn demand_reports_the_median_run_time(on: StoreFixture) {
     on.succeed(&claimed, json!(1)).await;
     let median = demand().await.median_ms.expect("one has run");
     assert!((1..20_000).contains(&median), "{median} ms");
+}
+
+async fn a_job_knows_how_many_tasks_of_its_queue_come_before_it(on: StoreFixture) {
+    let urgent = Priority(9);
+    let jobs = [job(), job(), NewJob { priority: urgent, ..job() }];
+    for job in &jobs {
+        on.accept(job).await;
+        on.tick().await;
+    }
+    let ahead = async |job: &NewJob| {
+        let place = on.store.queue_place(&on.tenant, job.id).await.expect("reads");
+        place.map(|place| (place.queue, place.ahead))
+    };
+    let light = |ahead| Some((Queue::Light, ahead));
+    let found = [ahead(&jobs[0]).await, ahead(&jobs[1]).await, ahead(&jobs[2]).await];
+    assert_eq!(found, [light(1), light(2), light(0)]);
+    assert_eq!(on.store.dispatch(Queue::Light, 2, 2).await.expect("dispatches").messages.len(), 2);
+    assert_eq!(ahead(&jobs[1]).await, light(2), "behind the two that are queued");
+    on.claim(only(&jobs[2]), LEASE).await.expect("claims");
+    assert_eq!(ahead(&jobs[2]).await, None, "it runs");
+    assert_eq!((ahead(&jobs[0]).await, ahead(&jobs[1]).await), (light(0), light(1)));
+    let (other, later) = (on.as_tenant("other"), Timestamp::now() + Duration::from_secs(3600));
+    assert_eq!(other.store.queue_place(&other.tenant, jobs[0].id).await.expect("reads"), None);
+    let planned = NewJob { run_at: Some(later), ..job() };
+    on.accept(&planned).await;
+    assert_eq!((ahead(&planned).await, ahead(&jobs[1]).await), (None, light(1)));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use common::limits::{
-    CLOCK_STEP, COUNTED_BACKLOG, IDEMPOTENCY_KEPT, LEASE, LIST_SCAN, MAX_GROUP, UNFIT_PAUSE,
-    WORKER_ALIVE, WORKER_KEPT,
+    CLOCK_STEP, COUNTED_BACKLOG, COUNTED_PLACES, IDEMPOTENCY_KEPT, LEASE, LIST_SCAN, MAX_GROUP,
+    UNFIT_PAUSE, WORKER_ALIVE, WORKER_KEPT,
 };
 use uuid::Uuid;
 
@@ -41,6 +41,7 @@ pub fn bounds() -> Vec<(&'static str, String)> {
         ("WORKER_KEPT_MS", ms(WORKER_KEPT)),
         ("IDEMPOTENCY_KEPT_MS", ms(IDEMPOTENCY_KEPT)),
         ("COUNTED_BACKLOG", COUNTED_BACKLOG.to_string()),
+        ("COUNTED_PLACES", COUNTED_PLACES.to_string()),
         ("LIST_SCAN", LIST_SCAN.to_string()),
         ("MAX_GROUP", MAX_GROUP.to_string()),
         ("DUE_PER_DISPATCH", DUE_PER_DISPATCH.to_string()),

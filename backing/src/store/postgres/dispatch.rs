@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{
-    id::{Fence, TaskId},
+    id::{Fence, JobId, TaskId, TenantId},
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
-    store::{Demand, Dispatch, Dispatched},
+    store::{Demand, Dispatch, Dispatched, QueuePlace},
 };
 use uuid::Uuid;
 
 use super::{
     PgStore,
-    column::{Cells, millis},
+    column::{self, Cells, millis},
     effects::Effects,
 };
 
@@ -70,6 +70,17 @@ impl Dispatch for PgStore {
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         Ok((messages(&mut cells, queue)?, cells.number::<i64, _>("queued")?))
+    }
+
+    async fn queue_place(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<QueuePlace>> {
+        let query = sqlx::query("SELECT queue_name, ahead FROM spool.queue_place($1, $2)")
+            .bind(tenant.0.clone())
+            .bind(job.0);
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        let Some(queue) = cells.take::<Option<&str>>()? else { return Ok(None) };
+        let queue = column::queue(queue)?;
+        Ok(Some(QueuePlace { queue, ahead: cells.number::<i64, _>("ahead")? }))
     }
 
     async fn demand(&self, queue: Queue) -> PortResult<Demand> {

@@ -5,7 +5,7 @@ use common::{
     id::{JobId, TaskId, TenantId, WorkerId},
     port::PortResult,
     queue::Queue,
-    store::{Limit, LimitScope, LiveWorker, Operations, Pausable, RunningTask},
+    store::{Limit, LimitScope, LiveWorker, Operations, Pausable, Pause, RunningTask},
 };
 use uuid::Uuid;
 
@@ -41,20 +41,21 @@ impl Operations for PgStore {
         Ok(self.work(query.execute(&self.work)).await?.rows_affected() > 0)
     }
 
-    async fn pauses(&self) -> PortResult<Vec<Pausable>> {
-        let sql = "SELECT scope, name FROM spool.pauses ORDER BY scope, name";
+    async fn pauses(&self) -> PortResult<Vec<Pause>> {
+        let sql = "SELECT scope, name, since, paused_by FROM spool.pauses ORDER BY scope, name";
         let rows = self.work(sqlx::query_as(sql).fetch_all(&self.work)).await?;
-        rows.into_iter().map(pausable).collect()
+        rows.into_iter().map(pause).collect()
     }
 
-    async fn pause(&self, target: &Pausable) -> PortResult<()> {
+    async fn pause(&self, target: &Pausable, by: Option<&str>) -> PortResult<()> {
         let (scope, name) = target.scope_and_name();
         let query = sqlx::query(
-            "INSERT INTO spool.pauses (scope, name, since) VALUES ($1, $2, spool.now_ms())
-                 ON CONFLICT DO NOTHING",
+            "INSERT INTO spool.pauses (scope, name, since, paused_by)
+                 VALUES ($1, $2, spool.now_ms(), $3) ON CONFLICT DO NOTHING",
         )
         .bind(scope)
-        .bind(name.to_owned());
+        .bind(name.to_owned())
+        .bind(by.map(str::to_owned));
         self.work(query.execute(&self.work)).await?;
         // One queue after another: each statement locks its tasks in the order of ids.
         for queue in target.queues() {
@@ -100,12 +101,15 @@ fn limit((scope, name, most, kinds): (String, String, i32, Vec<String>)) -> Port
     Ok(Limit { scope, name, most, kinds })
 }
 
-fn pausable((scope, name): (String, String)) -> PortResult<Pausable> {
-    match (scope.as_str(), Queue::parse(&name)) {
-        ("queue", Some(queue)) => Ok(Pausable::Queue(queue)),
-        ("tenant", _) => Ok(Pausable::Tenant(TenantId(name))),
-        _ => Err(unreadable("pauses", format!("{scope} {name}"))),
-    }
+fn pause(
+    (scope, name, since, by): (String, String, i64, Option<String>),
+) -> PortResult<Pause> {
+    let target = match (scope.as_str(), Queue::parse(&name)) {
+        ("queue", Some(queue)) => Pausable::Queue(queue),
+        ("tenant", _) => Pausable::Tenant(TenantId(name)),
+        _ => return Err(unreadable("pauses", format!("{scope} {name}"))),
+    };
+    Ok(Pause { target, since: column::time("pauses.since", since)?, by })
 }
 
 fn live_worker(cells: &mut Cells<'_>) -> PortResult<LiveWorker> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{
-    id::{Fence, TaskId},
-    limits::{COUNTED_BACKLOG, WORKER_ALIVE},
+    id::{Fence, JobId, TaskId, TenantId},
+    limits::{COUNTED_BACKLOG, COUNTED_PLACES, WORKER_ALIVE},
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
     rules::{
@@ -20,7 +20,7 @@ use common::{
         lifecycle::TaskEvent,
         waiting_for::Restrictions,
     },
-    store::{Demand, Dispatch, Dispatched},
+    store::{Demand, Dispatch, Dispatched, QueuePlace},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -90,6 +90,32 @@ impl Dispatch for SqliteStore {
         let message = |(task, fence, trace)| message(queue, task, fence, trace);
         let messages = rows.into_iter().map(message).collect();
         Ok((messages, queued(&mut reader, queue).await?))
+    }
+
+    async fn queue_place(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<QueuePlace>> {
+        let (mut reader, now) = (self.reader().await?, self.now());
+        let next: Option<(Uuid, String)> = maybe_row!(&mut *reader,
+            "SELECT id, queue FROM tasks
+             WHERE job = ? AND tenant = ? AND state IN ('ready', 'queued')
+                 AND (state = 'queued' OR run_at <= ?)
+             ORDER BY run_at LIMIT 1";
+            job.0, &tenant.0, now)?;
+        let Some((task, queue)) = next else { return Ok(None) };
+        let ahead: u64 = value!(&mut *reader,
+            "SELECT count(*) FROM (
+                 SELECT 1 FROM tasks JOIN tasks AS next ON next.id = ?1
+                 WHERE tasks.queue = ?2 AND tasks.state = 'queued' AND (next.state = 'ready'
+                     OR (tasks.queued_at, tasks.id) < (next.queued_at, next.id))
+                 UNION ALL
+                 SELECT 1 FROM tasks JOIN tasks AS next ON next.id = ?1
+                 WHERE tasks.queue = ?2 AND tasks.state = 'ready' AND tasks.run_at <= ?3
+                     AND next.state = 'ready' AND (tasks.priority > next.priority
+                         OR tasks.priority = next.priority
+                         AND (tasks.run_at, tasks.job, tasks.place)
+                             < (next.run_at, next.job, next.place))
+                 LIMIT ?4)";
+            task, &queue, now, COUNTED_PLACES as i64)?;
+        Ok(Some(QueuePlace { queue: column::queue(&queue)?, ahead }))
     }
 
     async fn demand(&self, queue: Queue) -> PortResult<Demand> {

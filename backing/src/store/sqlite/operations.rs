@@ -8,7 +8,7 @@ use common::{
     limits::WORKER_ALIVE,
     port::PortResult,
     queue::Queue,
-    store::{Limit, LimitScope, LiveWorker, Operations, Pausable, RunningTask},
+    store::{Limit, LimitScope, LiveWorker, Operations, Pausable, Pause, RunningTask},
 };
 use sqlx::{Row, sqlite::SqliteRow, types::Json};
 use uuid::Uuid;
@@ -38,16 +38,17 @@ impl Operations for SqliteStore {
         Ok(removed > 0)
     }
 
-    async fn pauses(&self) -> PortResult<Vec<Pausable>> {
+    async fn pauses(&self) -> PortResult<Vec<Pause>> {
         restrictions::pauses(&mut *self.reader().await?).await
     }
 
-    async fn pause(&self, target: &Pausable) -> PortResult<()> {
+    async fn pause(&self, target: &Pausable, by: Option<&str>) -> PortResult<()> {
         let mut tx = self.write().await?;
         let (scope, name) = target.scope_and_name();
         execute!(tx.sql(),
-            "INSERT INTO pauses (scope, name, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-            scope, name, tx.now)?;
+            "INSERT INTO pauses (scope, name, since, paused_by) VALUES (?, ?, ?, ?)
+             ON CONFLICT DO NOTHING";
+            scope, name, tx.now, by)?;
         for queue in target.queues() {
             restrictions::return_paused(tx.sql(), queue).await?;
         }

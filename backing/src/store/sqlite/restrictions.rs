@@ -9,7 +9,7 @@ use common::{
     port::PortResult,
     queue::Queue,
     rules::{gates::InFlight, lifecycle::TaskEvent, waiting_for::Restrictions},
-    store::{Limit, LimitScope, Pausable, WorkerRegistration},
+    store::{Limit, LimitScope, Pausable, Pause, WorkerRegistration},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow, types::Json};
@@ -34,6 +34,7 @@ pub async fn all(sql: &mut SqliteConnection) -> PortResult<Restrictions> {
              GROUP BY tenant, kind"
         )?;
     }
+    let pauses = pauses.into_iter().map(|pause| pause.target).collect();
     Ok(Restrictions { limits, pauses, in_flight })
 }
 
@@ -52,12 +53,16 @@ pub async fn limits(sql: &mut SqliteConnection) -> PortResult<Vec<Limit>> {
 }
 
 /// All pauses, queues first.
-pub async fn pauses(sql: &mut SqliteConnection) -> PortResult<Vec<Pausable>> {
-    let pausable = |row: SqliteRow| match row.try_get("scope")? {
-        "queue" => row.spelled("name", Queue::parse).map(Pausable::Queue),
-        _ => Ok(Pausable::Tenant(TenantId(row.try_get("name")?))),
+pub async fn pauses(sql: &mut SqliteConnection) -> PortResult<Vec<Pause>> {
+    rows!(sql, "SELECT scope, name, since, paused_by FROM pauses ORDER BY scope, name"; => pause)
+}
+
+fn pause(row: SqliteRow) -> sqlx::Result<Pause> {
+    let target = match row.try_get("scope")? {
+        "queue" => Pausable::Queue(row.spelled("name", Queue::parse)?),
+        _ => Pausable::Tenant(TenantId(row.try_get("name")?)),
     };
-    rows!(sql, "SELECT scope, name FROM pauses ORDER BY scope, name"; => pausable)
+    Ok(Pause { target, since: row.time("since")?, by: row.try_get("paused_by")? })
 }
 
 /// Returns queued tasks to `ready` if their queue or tenant is paused.

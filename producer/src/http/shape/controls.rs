@@ -1,14 +1,19 @@
 //! Limits, queues and workers, as operators see them.
 
 use common::{
-    document::{NumberBounds, object},
+    document::{NumberBounds, TextBounds, object},
+    limits::MAX_NAME_BYTES,
     queue::Queue,
-    store::{Demand, Limit, LiveWorker, RunningTask},
+    store::{Demand, Limit, LiveWorker, Pause, RunningTask},
 };
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::broker_health::BrokerAway;
+
 const MOST: NumberBounds = NumberBounds::new(0, i32::MAX as i64, " tasks");
+const BY: TextBounds = TextBounds::bytes(MAX_NAME_BYTES).and(one_line);
 
 object! {
     /// Body of a call that sets a limit.
@@ -18,6 +23,25 @@ object! {
         /// The most tasks at once; 0 holds all of them back.
         #[schema(example = 4)]
         most: u32 = "most" within MOST,
+    }
+}
+
+object! {
+    /// Body of a call that pauses; it may be left out.
+    #[derive(ToSchema)]
+    #[schema(as = PauseRequest)]
+    pub struct PauseRequest {
+        /// Name of the caller, which jobs that wait and `GET /v1/admin/queues` show; at most 200
+        /// bytes.
+        #[schema(example = "ann@laptop")]
+        by: Option<String> = "by" within BY,
+    }
+}
+
+fn one_line(name: &str) -> Result<(), String> {
+    match name.chars().any(char::is_control) {
+        true => Err("holds control characters: give a short line".to_owned()),
+        false => Ok(()),
     }
 }
 
@@ -106,8 +130,49 @@ impl QueueShape {
 pub struct Queues {
     /// One entry for each queue.
     pub queues: Vec<QueueShape>,
-    /// Paused tenants.
-    pub paused_tenants: Vec<String>,
+    /// The pauses of queues and tenants.
+    pub pauses: Vec<PauseShape>,
+    /// The failure of the broker, while no task message gets through.
+    pub broker: Option<BrokerShape>,
+}
+
+/// A pause that is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Pause)]
+pub struct PauseShape {
+    /// `queue` or `tenant`.
+    scope: &'static str,
+    /// Name of the queue or tenant.
+    name: String,
+    /// Time of the pause.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// The name that its caller gave.
+    by: Option<String>,
+}
+
+impl From<Pause> for PauseShape {
+    fn from(Pause { target, since, by }: Pause) -> Self {
+        let (scope, name) = target.scope_and_name();
+        Self { scope, name: name.to_owned(), since, by }
+    }
+}
+
+/// A failure of the broker, as this server sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = BrokerFailure)]
+pub struct BrokerShape {
+    /// Time from which no task message got through.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// The error.
+    detail: String,
+}
+
+impl From<BrokerAway> for BrokerShape {
+    fn from(BrokerAway { since, detail }: BrokerAway) -> Self {
+        Self { since, detail }
+    }
 }
 
 /// Slots of a worker for a queue.

@@ -49,7 +49,8 @@ pub struct Job {
     #[schema(value_type = Option<String>, format = Uuid)]
     schedule_id: Option<ScheduleId>,
     /// The reason why it waits, while none of it runs: `slot`, `schedule`, `needs`, `worker`,
-    /// `paused`, or a limit (`limit:tenant`, `limit:kind`, `limit:provider`, `limit:batch`).
+    /// `broker`, `paused`, or a limit (`limit:tenant`, `limit:kind`, `limit:provider`,
+    /// `limit:batch`). `/waiting` says more.
     #[schema(value_type = Option<String>)]
     waiting_for: Option<WaitingFor>,
     /// Attempts begun, summed over all its tasks (`/tasks` shows those of each). Attempts that were

@@ -10,3 +10,4 @@ pub mod error;
 pub mod job;
 pub mod schedule;
 pub mod task;
+pub mod waiting;

@@ -58,8 +58,12 @@ fn lost_messages(
 ) -> (LostMessages, Arc<RebuiltBroker>) {
     let broker =
         Arc::new(RebuiltBroker { inner: fixture.broker.clone(), generation: AtomicU64::new(1) });
-    let task_publisher =
-        TaskPublisher::new(fixture.store.clone(), broker.clone(), fixture.metrics.clone());
+    let task_publisher = TaskPublisher::new(
+        fixture.store.clone(),
+        broker.clone(),
+        fixture.metrics.clone(),
+        fixture.broker_health.clone(),
+    );
     let metrics = fixture.metrics.clone();
     (
         LostMessages {

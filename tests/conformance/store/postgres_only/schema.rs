@@ -53,7 +53,7 @@ async fn a_changed_function_is_applied_again_and_an_edited_schema_file_is_refuse
              WHERE name = 'functions/leases/claim.sql'",
             1,
         ),
-        ("DELETE FROM spool.migrations WHERE name LIKE 'functions/reads/%'", 10),
+        ("DELETE FROM spool.migrations WHERE name LIKE 'functions/reads/%'", 11),
     ] {
         sql.execute(change).await.expect("changes");
         let refused = on.store.check().await.expect_err("not up to date").to_string();
