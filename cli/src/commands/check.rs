@@ -158,19 +158,27 @@ async fn summary(client: &Client, document: &Value) -> Result<Value, Failure> {
 
 fn print_summary(checked: &Value) -> CommandResult {
     let (segments, estimate) = (&checked["segments"], &checked["estimate"]);
-    output::line(format_args!(
-        "no faults, {} s, {} × {}, segments {} cached {}, about {} core seconds to render and {} \
-         bytes",
-        checked["duration"]
-            .as_f64()
-            .map_or_else(String::new, |seconds| format!("{:?}", (seconds * 1e3).round() / 1e3)),
-        checked["width"],
-        checked["height"],
-        segments["total"],
-        segments["cached"],
-        estimate["coreSeconds"],
-        estimate["bytes"]
-    ))?;
+    let seconds = checked["duration"].as_f64().unwrap_or_default();
+    let about = if checked["estimated"] == true { "about " } else { "" };
+    let mut line = format!("no faults, {about}{:?} s", (seconds * 1e3).round() / 1e3);
+    if segments.is_object() {
+        line.push_str(&format!(
+            ", {} × {}, segments {} cached {}, about {} core seconds to render and {} bytes",
+            checked["width"],
+            checked["height"],
+            segments["total"],
+            segments["cached"],
+            estimate["coreSeconds"],
+            estimate["bytes"]
+        ));
+    }
+    line.push_str(&format!(", ready in about {} s", estimate["seconds"]));
+    if estimate["calls"] != 0 {
+        let cost = estimate["cost"].as_f64();
+        let cost = cost.map_or_else(|| "a price not configured".to_owned(), |c| c.to_string());
+        line.push_str(&format!(", {} calls of providers for {cost}", estimate["calls"]));
+    }
+    output::line(line)?;
     for warning in checked["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         output::note(format_args!("warning: {warning}"));
     }

@@ -110,6 +110,38 @@ pub fn parse(input: &Value) -> Result<SpeechInput, Vec<Fault>> {
     document::read(input).map(SpeechInput::with_voice)
 }
 
+/// Letters of a word, about, in a language that puts spaces between words.
+const LETTERS: u64 = 5;
+/// Signs of a script that puts no spaces between words, for one word of other languages, about.
+const SIGNS: u64 = 2;
+
+/// The length of a speech in milliseconds, by the length of its text: right within a third.
+pub fn estimated_ms(input: &SpeechInput) -> u64 {
+    let is_sign = |c: &char| ('\u{2e80}'..='\u{d7ff}').contains(c);
+    let count = |signs: bool| {
+        let counted = input.text.chars().filter(|c| c.is_alphanumeric() && is_sign(c) == signs);
+        counted.count() as u64
+    };
+    let per_word = 60_000 / u64::from(input.rate.max(1));
+    let ms = count(false) * per_word / LETTERS + count(true) * per_word / SIGNS;
+    ms.max(per_word)
+}
+
+/// Spreads the words of a text over a sound by their length.
+pub fn estimated_words(text: &str, duration_ms: u64) -> Vec<Word> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    // A word takes a little time besides its letters.
+    let weight = |word: &str| word.chars().count() as u64 + 2;
+    let total: u64 = words.iter().map(|word| weight(word)).sum::<u64>().max(1);
+    let mut spoken = 0;
+    let timed = words.into_iter().map(|word| {
+        let start_ms = duration_ms * spoken / total;
+        spoken += weight(word);
+        Word { word: word.to_owned(), start_ms, end_ms: duration_ms * spoken / total }
+    });
+    timed.collect()
+}
+
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     Ok(vec![Draft::only(NAME, whole(&parse(input)?)?)])
 }
@@ -131,6 +163,25 @@ mod tests {
             let faults = parse(&json!({ "text": text })).expect_err("faults");
             assert_eq!((faults.len(), faults[0].pointer.as_str()), (1, "/text"));
         }
+    }
+
+    #[test]
+    fn a_speech_lasts_as_long_as_its_text_and_rate_say() {
+        let ms = |text: &str, rate: u32| {
+            estimated_ms(&parse(&json!({"text": text, "rate": rate})).expect("an input"))
+        };
+        assert_eq!(ms("seven words every five letters again here", 100), 4_200);
+        assert_eq!(ms("seven words every five letters again here", 200), 2_100);
+        assert_eq!(ms("潮汐是海洋的运动", 200), 1_200);
+        assert_eq!(ms("a", 200), 300, "as long as a word");
+    }
+
+    #[test]
+    fn estimated_words_fill_the_sound_in_order() {
+        let words = estimated_words("one  three five", 1_000);
+        assert_eq!(words.first().map(|word| word.start_ms), Some(0));
+        assert_eq!(words.last().map(|word| word.end_ms), Some(1_000));
+        assert!(words.windows(2).all(|pair| pair[0].end_ms == pair[1].start_ms));
     }
 
     #[test]

@@ -127,8 +127,7 @@ mod tests {
 
     #[test]
     fn a_task_starts_when_enough_tasks_ahead_of_it_have_ended() {
-        let demand =
-            Demand { slots: 4, running: 4, median_ms: Some(1_000), ..Demand::default() };
+        let demand = Demand { slots: 4, running: 4, median_ms: Some(1_000), ..Demand::default() };
         let start = |ahead| demand.time_to_start(ahead).map(|time| time.as_millis());
         assert_eq!([0, 3, 7].map(start), [Some(250), Some(1_000), Some(2_000)]);
         let free = Demand { running: 2, ..demand.clone() };

@@ -12,6 +12,7 @@
 
 pub mod assemble;
 pub mod check;
+pub mod estimate;
 pub mod render;
 pub mod segment;
 pub mod sound;

@@ -14,6 +14,7 @@ use common::{
     id::Digest,
     json,
     limits::MAX_WAIT,
+    queue::Queue,
     rules::lifecycle::JobStatus,
     view::JobView,
 };
@@ -28,7 +29,10 @@ use super::{
     problem::{Problem, ProblemKind},
     query::{Params, refused},
     responses,
-    shape::{check::CompositionCheck, job::Job},
+    shape::{
+        check::{CompositionCheck, LiveSlots},
+        job::Job,
+    },
     state::Api,
     submission::accepted,
 };
@@ -37,11 +41,14 @@ use crate::submit::calls::{SubmitCall, SubmitError};
 /// Above the default: a person waits for the answer.
 const PRIORITY: u8 = 8;
 
-/// Checks a composition without rendering it: its faults, all at once, or its duration and
-/// segments, how much of it is in the cache, and what the rest costs.
+/// Checks a composition, or a job of kind `render`, `video` or `script`, without making it: its
+/// faults, all at once, or its duration and segments, how much of it is in the cache, and what the
+/// rest costs in money and time. Nothing is asked of a provider: speech is estimated by its text,
+/// and a script that is not written yet by its length.
 #[utoipa::path(
     post, path = "/v1/compositions/check", operation_id = "checkComposition", tag = "compositions",
-    request_body(content = Object, description = "A composition, as a `render` job takes it."),
+    request_body(content = Object, description = "A composition, as a `render` job takes it, or \
+        an object with the `kind` and the `input` of a job."),
     responses(
         (status = 200, body = CompositionCheck, description = "What it comes to; with `faults`, \
             what is wrong with it, and nothing else."),
@@ -65,7 +72,11 @@ pub async fn check(
         (JobStatus::Succeeded, Some(summary), _) => {
             let keys = CompositionCheck::keys(&summary);
             let found = api.store.have_memos(&caller.tenant, &keys).await?;
-            let check = CompositionCheck::of(summary, &found);
+            let slots = LiveSlots {
+                render: api.store.demand(Queue::Render).await?.slots,
+                generate: api.store.demand(Queue::Generate).await?.slots,
+            };
+            let check = CompositionCheck::of(summary, &found, slots);
             Ok(Document::of(&check)?.with_status(StatusCode::OK))
         }
         (_, _, Some(error)) if error.class == ErrorClass::Caller => {

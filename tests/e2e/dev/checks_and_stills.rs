@@ -74,6 +74,40 @@ fn a_check_reports_all_faults_or_how_much_is_cached() {
 }
 
 #[test]
+fn a_check_of_what_providers_would_make_asks_none_of_them() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let mut spoken = composition();
+    let text = "Ten words are spoken here, and this is a test.";
+    let speech = json!({"type": "speech", "text": text});
+    spoken["timeline"]["tracks"][0]["clips"][0]["asset"] = speech;
+    let topic = json!({"topic": "Tides", "duration": 20, "resolution": "preview"});
+    for (checked, calls, seconds) in [
+        (spoken, 1, 4.0..=9.0),
+        (json!({"kind": "video", "input": topic}), 7, 8.0..=40.0),
+        (json!({"kind": "script", "input": {"topic": "Tides", "duration": 20}}), 1, 20.0..=20.0),
+    ] {
+        let answer = dev.api.post("/v1/compositions/check", &checked);
+        let estimate = &answer.body["estimate"];
+        assert_eq!((answer.status, &answer.body["faults"]), (200, &json!([])), "{}", answer.body);
+        assert_eq!((&estimate["calls"], &estimate["cost"]), (&json!(calls), &json!(0.0)));
+        assert!(seconds.contains(&answer.body["duration"].as_f64().unwrap()), "{}", answer.body);
+        assert_eq!(answer.body["estimated"], json!(true));
+        assert!(estimate["seconds"].as_f64().unwrap() > 0.0, "{estimate}");
+    }
+    let jobs = dev.api.get("/v1/jobs?limit=100").body;
+    let kinds = |job: &Value| -> Vec<String> {
+        let tasks = dev.api.get(&format!("/v1/jobs/{}/tasks", job["id"].as_str().unwrap())).body;
+        let tasks = tasks["tasks"].as_array().unwrap();
+        tasks.iter().map(|task| task["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(jobs["jobs"].as_array().unwrap().iter().all(|job| kinds(job) == ["check"]), "{jobs}");
+    let bad = json!({"kind": "video", "input": {"topic": "Tides", "duration": 3}});
+    let faults = dev.api.post("/v1/compositions/check", &bad).body;
+    assert_eq!(faults["faults"][0]["pointer"], json!("/input/duration"));
+}
+
+#[test]
 fn a_still_is_drawn_once_and_then_cached() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());

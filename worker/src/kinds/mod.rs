@@ -59,7 +59,7 @@ const ALL: &[(KindSpec, Handler)] = &[
     (video_specs::assemble::SPEC, |context, _| assemble::run(context).boxed()),
     (video_specs::still::SPEC, |context, _| still::run(context).boxed()),
     (video_specs::thumbnail::SPEC, |context, _| thumbnail::run(context).boxed()),
-    (video_specs::check::SPEC, |context, _| check::run(context).boxed()),
+    (video_specs::check::SPEC, |context, providers| check::run(context, providers).boxed()),
     (video_specs::video::SPEC, |context, providers| video::run(context, providers).boxed()),
     (video_specs::video::compose::SPEC, |context, _| video::compose(context).boxed()),
     (video_specs::video::result::SPEC, |context, _| video::finish(context).boxed()),

@@ -55,7 +55,9 @@ pub(super) fn facts_of_needs(
 
 /// Returns the facts of all sources, or one error that lists every source that cannot be used. An
 /// error that is not the caller's comes first, because it may have caused the others.
-fn all_usable(found: Vec<(String, Result<Facts, JobError>)>) -> Result<Vec<Facts>, JobError> {
+pub(super) fn all_usable(
+    found: Vec<(String, Result<Facts, JobError>)>,
+) -> Result<Vec<Facts>, JobError> {
     let (mut usable, mut faults, mut first) = (Vec::with_capacity(found.len()), Vec::new(), None);
     for (pointer, facts) in found {
         match facts {

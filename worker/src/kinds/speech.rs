@@ -12,7 +12,7 @@ use super::image::{bad_file, not_media};
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json, unread},
     providers::Providers,
-    providers::port::{SpeechReply, estimated},
+    providers::port::SpeechReply,
 };
 
 pub(super) async fn run(
@@ -85,7 +85,7 @@ async fn listen(
             }
         }
     }
-    Ok((estimated(&speech.text, duration_ms), Timing::Estimated, provenance))
+    Ok((speech::estimated_words(&speech.text, duration_ms), Timing::Estimated, provenance))
 }
 
 /// Ends every word within the sound.

@@ -71,7 +71,10 @@ fn composed(context: &Context) -> Result<Value, JobError> {
 }
 
 /// Returns the facts of the clips and the music: these files may contain text.
-fn facts_of(scenes: &[SceneInputs], music: Option<&Facts>) -> Result<Vec<Facts>, JobError> {
+pub(super) fn facts_of(
+    scenes: &[SceneInputs],
+    music: Option<&Facts>,
+) -> Result<Vec<Facts>, JobError> {
     let clips = scenes.iter().filter_map(|scene| match &scene.seen {
         Ok(ScenePicture::Clip(sourced)) => Some(render::facts(sourced.facts.clone())),
         _ => None,
@@ -88,7 +91,11 @@ fn spoken(
     Ok((spoken, facts))
 }
 
-fn seen(context: &Context, need: usize, is_clip: bool) -> Result<ScenePicture, JobError> {
+pub(super) fn seen(
+    context: &Context,
+    need: usize,
+    is_clip: bool,
+) -> Result<ScenePicture, JobError> {
     if !is_clip {
         return Ok(ScenePicture::Generated(Box::new(context.need(need)?)));
     }

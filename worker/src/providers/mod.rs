@@ -13,6 +13,7 @@ mod cached;
 mod check;
 mod config;
 mod espeak;
+mod estimate;
 mod guard;
 mod metrics;
 mod moving;

@@ -134,31 +134,3 @@ pub(crate) trait Listener: Send + Sync {
 pub(super) fn unwritten(error: std::io::Error) -> JobError {
     JobError::from_io(format!("the scratch folder can't be written: {error}"), &error)
 }
-
-/// Spreads words over a sound by their length, for sounds without times of words.
-pub(crate) fn estimated(text: &str, duration_ms: u64) -> Vec<Word> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    // A word takes a little time besides its letters.
-    let weight = |word: &str| word.chars().count() as u64 + 2;
-    let total: u64 = words.iter().map(|word| weight(word)).sum::<u64>().max(1);
-    let mut spoken = 0;
-    let timed = words.into_iter().map(|word| {
-        let start_ms = duration_ms * spoken / total;
-        spoken += weight(word);
-        Word { word: word.to_owned(), start_ms, end_ms: duration_ms * spoken / total }
-    });
-    timed.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn estimated_words_fill_the_sound_in_order() {
-        let words = estimated("one  three five", 1_000);
-        assert_eq!(words.first().map(|word| word.start_ms), Some(0));
-        assert_eq!(words.last().map(|word| word.end_ms), Some(1_000));
-        assert!(words.windows(2).all(|pair| pair[0].end_ms == pair[1].start_ms));
-    }
-}

@@ -101,9 +101,7 @@ fn limit((scope, name, most, kinds): (String, String, i32, Vec<String>)) -> Port
     Ok(Limit { scope, name, most, kinds })
 }
 
-fn pause(
-    (scope, name, since, by): (String, String, i64, Option<String>),
-) -> PortResult<Pause> {
+fn pause((scope, name, since, by): (String, String, i64, Option<String>)) -> PortResult<Pause> {
     let target = match (scope.as_str(), Queue::parse(&name)) {
         ("queue", Some(queue)) => Pausable::Queue(queue),
         ("tenant", _) => Pausable::Tenant(TenantId(name)),

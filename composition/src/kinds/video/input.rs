@@ -8,7 +8,9 @@ use common::{
     document::{self, Bounded, DocumentReader, Form, TextBounds, choice, has_member, object},
     fault::Fault,
     kinds::{
-        script::{DURATION, MAX_PICTURE, PICTURE, SCENE_COUNT, SPOKEN_TEXT, TITLE, TOPIC},
+        script::{
+            DURATION, MAX_PICTURE, PICTURE, SCENE_COUNT, SPOKEN_TEXT, ScriptInput, TITLE, TOPIC,
+        },
         source::SRC,
         speech::SpeechInput,
     },
@@ -223,6 +225,19 @@ impl FrameSize {
 }
 
 impl VideoInput {
+    /// Input for the script on this video's topic, if it has one.
+    pub fn script_input(&self) -> Option<ScriptInput> {
+        Some(ScriptInput {
+            topic: self.topic.clone()?,
+            duration: self.duration,
+            scenes: None,
+            style: self.style.clone(),
+            language: self.language.clone(),
+            provider: None,
+            seed: None,
+        })
+    }
+
     /// Input for the speech of a text in this video's voice. The speech task and the composition
     /// both use it, so they share the sound.
     pub fn speech(&self, text: &str) -> SpeechInput {

@@ -92,23 +92,14 @@ fn schema() -> Value {
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let request = parse(input)?;
     let mut own = Draft::only(NAME, whole(&request)?);
-    let Some(topic) = &request.topic else { return Ok(vec![own]) };
-    let script = script::ScriptInput {
-        topic: topic.clone(),
-        duration: request.duration,
-        scenes: None,
-        style: request.style.clone(),
-        language: request.language.clone(),
-        provider: None,
-        seed: None,
-    };
+    let Some(script) = request.script_input() else { return Ok(vec![own]) };
     own.needs.push((script::NAME.to_owned(), OnFailure::Cancel));
     let first = Draft { result: false, ..Draft::only(script::NAME, whole(&script)?) };
     Ok(vec![first, own])
 }
 
 /// Plans speech and picture of every scene side by side, the music, and what composes them.
-fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
+pub(super) fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let story: Story = read_back(output)?;
     let edge = match story.input.on_scene_error {
         OnSceneError::Fail => OnFailure::Cancel,
@@ -160,7 +151,7 @@ fn picture(request: &VideoInput, scene: &VideoScene) -> Result<(&'static str, Va
     Ok((image::NAME, json_of(&wanted)?))
 }
 
-fn json_of(value: &impl Serialize) -> Result<Value, JobError> {
+pub(super) fn json_of(value: &impl Serialize) -> Result<Value, JobError> {
     serde_json::to_value(value)
         .map_err(|error| JobError::bug(code::INTERNAL, format!("not JSON: {error}")))
 }
@@ -175,7 +166,6 @@ fn read_back<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, JobErro
 mod tests {
     use super::*;
     use common::{
-        document,
         id::JobId,
         kind::Catalog,
         kinds,

@@ -39,11 +39,7 @@ impl Waiting {
     /// Builds it from the reason.
     pub fn of(reason: WaitingFor, away: Option<BrokerAway>) -> Self {
         let away = away.filter(|_| reason == WaitingFor::Broker);
-        Self {
-            waiting_for: Some(reason),
-            broker: away.map(BrokerShape::from),
-            ..Self::default()
-        }
+        Self { waiting_for: Some(reason), broker: away.map(BrokerShape::from), ..Self::default() }
     }
 
     /// Adds the place in a queue with this demand.

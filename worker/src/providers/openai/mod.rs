@@ -81,7 +81,7 @@ impl OpenAi {
 
 /// Returns the cost of a usage, if the price of anything used is known. A quantity that the service
 /// does not count is left out, and the cost is not given as zero.
-fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
+pub(super) fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
     let million = |count: u64| count as f64 / 1e6;
     let parts = [
         (prices.input_tokens, million(usage.input_tokens)),

@@ -5,7 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use common::{
     error::{JobError, code},
-    kinds::speech::Word,
+    kinds::speech::{Word, estimated_words},
     provenance::{Provenance, Usage},
 };
 use reqwest::header::CONTENT_TYPE;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{OpenAi, idempotency_key};
 use crate::{
     context::{Context, HandlerError},
-    providers::port::{Listener, Transcript, estimated},
+    providers::port::{Listener, Transcript},
 };
 
 /// The OpenAI service takes 25 MB; others take more.
@@ -187,11 +187,12 @@ fn of_segments(body: &Value) -> Option<Vec<Word>> {
     for segment in segments {
         let text = crate::context::clean(segment["text"].as_str()?);
         let (start, end) = (millis(&segment["start"])?, millis(&segment["end"])?);
-        let shared = estimated(&text, end.saturating_sub(start)).into_iter().map(|word| Word {
-            word: word.word.chars().take(200).collect(),
-            start_ms: start + word.start_ms,
-            end_ms: start + word.end_ms,
-        });
+        let shared =
+            estimated_words(&text, end.saturating_sub(start)).into_iter().map(|word| Word {
+                word: word.word.chars().take(200).collect(),
+                start_ms: start + word.start_ms,
+                end_ms: start + word.end_ms,
+            });
         words.extend(shared);
     }
     words.sort_by_key(|word| word.start_ms);
