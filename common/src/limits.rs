@@ -86,6 +86,11 @@ pub const MAX_TAG_BYTES: usize = 64;
 pub const MAX_METADATA_BYTES: usize = 16 * 1024;
 /// Bytes of an `Idempotency-Key`: room for a UUID and a prefix.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Bytes of the caller's key of a unique job: as long as an idempotency key.
+pub const MAX_UNIQUE_KEY_BYTES: usize = MAX_IDEMPOTENCY_KEY_BYTES;
+/// The longest period in which a job is unique: for as long jobs are kept unless an operator says
+/// otherwise.
+pub const MAX_UNIQUE_PERIOD: Duration = Duration::from_secs(30 * 24 * 3600);
 /// An idempotency key returns its first response for this long.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 

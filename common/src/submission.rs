@@ -9,6 +9,7 @@ use crate::{
     error::JobError,
     id::{BatchId, Digest, JobId, TenantId},
     plan::{NewTask, Overrides},
+    rules::lifecycle::JobStatus,
     trace::TraceParent,
 };
 
@@ -51,6 +52,8 @@ pub struct NewJob {
     pub tasks: Vec<NewTask>,
     /// The trace of the call that created it; its task messages carry it.
     pub trace: Option<TraceParent>,
+    /// Set if the newest job that is the same answers in its place. Not in a batch.
+    pub unique: Option<Unique>,
 }
 
 impl NewJob {
@@ -58,6 +61,18 @@ impl NewJob {
     pub fn traced(self, trace: Option<TraceParent>) -> Self {
         Self { trace, ..self }
     }
+}
+
+/// A job of which there is one at a time, or one within a period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unique {
+    /// The hash of what makes two jobs of a tenant the same.
+    pub key: Digest,
+    /// A job is the same for this long after it was accepted; for as long as it is kept if there
+    /// is none.
+    pub period: Option<Duration>,
+    /// The final statuses in which a job is still the same. An open job always is.
+    pub statuses: Vec<JobStatus>,
 }
 
 /// One item of a batch.
@@ -110,6 +125,16 @@ pub struct Idempotency {
     pub answer: String,
 }
 
+impl Work {
+    /// What makes it unique, with its job's id.
+    pub fn unique(&self) -> Option<(JobId, &Unique)> {
+        match self {
+            Self::Job(job) => job.unique.as_ref().map(|unique| (job.id, unique)),
+            Self::Batch(_) => None,
+        }
+    }
+}
+
 /// One accepted call on its way to the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Submission {
@@ -128,4 +153,6 @@ pub enum Acceptance {
     Replayed(String),
     /// The idempotency key belongs to another call.
     KeyReused,
+    /// The job is unique, and this one is the same. Nothing was stored.
+    Same(JobId),
 }

@@ -126,6 +126,7 @@ pub fn submission(tenant: &str, priority: u8) -> Submission {
         overrides: Overrides::default(),
         tasks: vec![task],
         trace: None,
+        unique: None,
     };
     Submission { tenant: TenantId(tenant.into()), idempotency: None, work: Work::Job(job) }
 }

@@ -48,7 +48,11 @@ pub struct PostArgs {
 impl PostArgs {
     /// Posts a document.
     pub async fn post(&self, client: &Client, path: &str, body: &Value) -> Result<Value, Failure> {
-        client.post(path, body, self.idempotency_key.as_deref()).await
+        let posted = client.post(path, body, self.idempotency_key.as_deref()).await?;
+        if posted["existing"] == true {
+            output::note("the job is unique, and this one is the same: nothing was posted");
+        }
+        Ok(posted)
     }
 
     /// Prints the id before anything is waited for, so that an interrupted command can be taken up

@@ -34,7 +34,10 @@ use super::{
 };
 use crate::{
     read::full_page::full_page,
-    submit::{calls::SubmitCall, request::JobRequest},
+    submit::{
+        calls::{AnswerOrigin, SubmitCall},
+        request::JobRequest,
+    },
 };
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -44,14 +47,29 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
     post, path = "/v1/jobs", operation_id = "submitJob", tag = "jobs", request_body = JobRequest,
     params(SubmitCall),
     responses(
+        (status = 200, body = Job, description = "The job is unique, and this one is the same: \
+            it has `existing`. Nothing was stored."),
         (status = 202, body = Job, description = "Accepted. `Location` names it; `Retry-After` \
             says when to look first."),
         SubmitAnswers,
     )
 )]
-pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Response, Problem> {
+pub async fn post(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    call: SubmitCall,
+) -> Result<Response, Problem> {
     let render = |job: &_, now| serde_json::to_string(&Job::of_new(job, now));
-    Ok(accepted("/v1/jobs", api.submit.job(call, render).await?))
+    let submitted = api.submit.job(call, render).await?;
+    if submitted.origin != AnswerOrigin::Existing {
+        return Ok(accepted("/v1/jobs", submitted));
+    }
+    let job = job_control::stored_job(&api, &caller, submitted.id).await?.as_existing();
+    let mut response = Document::of(&job)?.with_status(StatusCode::OK);
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/jobs/{}", submitted.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
 }
 
 /// Shows a job; with `wait`, once its status has changed.

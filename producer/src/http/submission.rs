@@ -25,7 +25,7 @@ use super::{
     state::Api,
     trace,
 };
-use crate::submit::calls::{SubmitCall, Submitted};
+use crate::submit::calls::{AnswerOrigin, SubmitCall, Submitted};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -77,7 +77,7 @@ pub fn accepted(collection: &str, submitted: Submitted<impl Display>) -> Respons
     if let Ok(location) = HeaderValue::from_str(&format!("{collection}/{}", submitted.id)) {
         headers.insert(header::LOCATION, location);
     }
-    if submitted.replayed {
+    if submitted.origin == AnswerOrigin::Replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response

@@ -53,8 +53,19 @@ pub struct Submitted<I> {
     pub id: I,
     /// The answer, as JSON.
     pub answer: String,
-    /// Set if the answer is that of an earlier call with the same key.
-    pub replayed: bool,
+    pub origin: AnswerOrigin,
+}
+
+/// The work that an answer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerOrigin {
+    /// What this call stored.
+    New,
+    /// What an earlier call with the same idempotency key stored.
+    Replayed,
+    /// A job that is the same as the unique one of this call, which is not stored. There is no
+    /// written answer.
+    Existing,
 }
 
 /// Why nothing was stored.
@@ -244,10 +255,16 @@ impl SubmitCalls {
         });
         let submitted =
             match self.submitter.submit(Submission { tenant, idempotency, work }).await? {
-                Acceptance::Stored => Submitted { id, answer, replayed: false },
+                Acceptance::Stored => Submitted { id, answer, origin: AnswerOrigin::New },
                 Acceptance::Replayed(answer) => {
-                    Submitted { id: id_of(&answer).unwrap_or(id), answer, replayed: true }
+                    let id = id_of(&answer).unwrap_or(id);
+                    Submitted { id, answer, origin: AnswerOrigin::Replayed }
                 }
+                Acceptance::Same(job) => Submitted {
+                    id: job.to_string().parse().unwrap_or(id),
+                    answer: String::new(),
+                    origin: AnswerOrigin::Existing,
+                },
                 Acceptance::KeyReused => {
                     return Err(SubmitError::KeyReused(key.unwrap_or_default()));
                 }

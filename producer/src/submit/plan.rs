@@ -4,7 +4,7 @@
 use std::{io, time::Duration};
 
 use common::{
-    document::{self, DocumentReader, crop, list},
+    document::{self, DocumentReader, crop, has_member, list},
     error::{JobError, code},
     fault::Fault,
     id::{BatchId, JobId},
@@ -54,6 +54,10 @@ impl Planner<'_> {
         match request {
             Some(request) if faults.is_empty() => Ok(NewJob {
                 id,
+                unique: request
+                    .unique
+                    .as_ref()
+                    .map(|unique| unique.unique(&request.kind, &document["input"])),
                 priority: request.priority.map_or_else(Priority::default, Priority),
                 run_at: request.run_at,
                 queue_timeout: request.queue_timeout_ms.map(Duration::from_millis),
@@ -73,13 +77,23 @@ impl Planner<'_> {
     pub fn batch(self, mut document: Value) -> Result<NewBatch, JobError> {
         let request: BatchRequest = document::read(&document).map_err(JobError::refused)?;
         let jobs = document["jobs"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        let item = |job| self.job(job).map_or_else(NewItem::Refused, NewItem::Job);
+        let item = |job| self.item(job).map_or_else(NewItem::Refused, NewItem::Job);
         Ok(NewBatch {
             id: BatchId::new(),
             items: jobs.into_iter().map(item).collect(),
             max_concurrent: request.max_concurrent,
             stop_on_error: request.stop_on_error.unwrap_or_default(),
         })
+    }
+
+    fn item(self, document: Value) -> Result<NewJob, JobError> {
+        match has_member(&document, "unique") {
+            true => {
+                let detail = "can't be given in a batch: post the job alone, or remove it";
+                Err(JobError::refused(vec![Fault::new("/unique", detail)]))
+            }
+            false => self.job(document),
+        }
     }
 
     fn too_late(self, run_at: Timestamp) -> Option<Fault> {

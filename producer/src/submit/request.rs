@@ -5,16 +5,19 @@ use std::time::Duration;
 use common::{
     document::{
         self, Bounded, DocumentReader, ListBounds, NumberBounds, TextBounds, Unsupported,
-        Untouched, brief, crop, object,
+        Untouched, brief, crop, list, object,
     },
     fault::Fault,
+    id::Digest,
+    key::canonical,
     limits::{
         MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_QUEUE_TIMEOUT, MAX_TAG_BYTES,
-        MAX_TAGS, MAX_TIMEOUT,
+        MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_KEY_BYTES, MAX_UNIQUE_PERIOD,
     },
     plan::Overrides,
+    rules::lifecycle::JobStatus,
     schedule::SCHEDULE_TAG,
-    submission::Priority,
+    submission::{Priority, Unique},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -30,6 +33,10 @@ const METADATA: ObjectOf = ObjectOf { bytes: MAX_METADATA_BYTES };
 const JOBS: NumberBounds = NumberBounds::new(1, MAX_BATCH_JOBS as i64, " jobs");
 const CONCURRENT: NumberBounds = NumberBounds::new(1, i32::MAX as i64, " tasks");
 const SOURCES: NumberBounds = NumberBounds::new(1, MAX_BATCH_JOBS as i64, " sources");
+const BY: SameBy = SameBy;
+const KEY: TextBounds = TextBounds::bytes(MAX_UNIQUE_KEY_BYTES);
+const PERIOD: NumberBounds = milliseconds(MAX_UNIQUE_PERIOD);
+const STATES: SameIn = SameIn;
 const JOB_WEBHOOK: Unsupported =
     Unsupported("remove it, and follow the job with `GET /v1/jobs/{id}?wait=25`");
 const BATCH_WEBHOOK: Unsupported =
@@ -73,8 +80,51 @@ object! {
         /// Attempts before an error that may go away is final. The kind has a default.
         #[schema(minimum = 1, maximum = 25)]
         max_attempts: Option<u16> = "maxAttempts" within ATTEMPTS,
+        /// Set if no other job is to be made while one is the same: that one is answered then,
+        /// with 200 and `existing`. Not in a batch.
+        unique: Option<UniqueRequest> = "unique",
         #[schema(ignore)]
         webhook: Option<Value> = "webhook" within JOB_WEBHOOK,
+    }
+}
+
+object! {
+    /// Which jobs are the same as one, and for how long.
+    #[derive(ToSchema)]
+    #[schema(rename_all = "camelCase")]
+    pub struct UniqueRequest {
+        /// `"input"`: jobs of the same kind with the same input, as it is written. Or an object
+        /// with a `key` of your own (1 to 255 bytes): jobs of the same kind with that key.
+        #[schema(value_type = Object, example = json!({"key": "report-2027-01"}))]
+        by: Value = "by" within BY,
+        /// Milliseconds after it was accepted in which a job is the same; for as long as it is
+        /// kept unless said.
+        #[schema(minimum = 1, maximum = 2592000000_u64)]
+        period_ms: Option<u64> = "periodMs" within PERIOD,
+        /// Statuses in which a job is the same; `queued` and `running` must be among them. By
+        /// default these two; with a period `succeeded` as well.
+        #[schema(example = json!(["queued", "running", "succeeded"]))]
+        states: Option<Vec<String>> = "states" within STATES,
+    }
+}
+
+impl UniqueRequest {
+    /// Converts it for a job of this kind and input.
+    pub fn unique(&self, kind: &str, input: &Value) -> Unique {
+        let same = match self.by.get("key") {
+            Some(key) => format!("unique key\n{kind}\n{}", canonical(key)),
+            None => format!("unique input\n{kind}\n{}", canonical(input)),
+        };
+        let states = self.states.as_ref().map(|states| {
+            states.iter().filter_map(|state| JobStatus::parse(state)).collect::<Vec<_>>()
+        });
+        let succeeded = self.period_ms.map(|_| JobStatus::Succeeded);
+        let states = states.unwrap_or_else(|| succeeded.into_iter().collect());
+        Unique {
+            key: Digest::of(same.as_bytes()),
+            period: self.period_ms.map(Duration::from_millis),
+            statuses: states.into_iter().filter(|state| state.is_final()).collect(),
+        }
     }
 }
 
@@ -138,6 +188,48 @@ impl WarmRequest {
     /// Reads a document. Each source is checked later, by itself.
     pub fn read(document: Value) -> Result<Self, Vec<Fault>> {
         document::read(&document)
+    }
+}
+
+/// Form of what makes jobs the same.
+struct SameBy;
+
+impl Bounded<SameBy> for Value {
+    fn check(&self, _: &SameBy, reader: &mut DocumentReader) {
+        let key = self.as_object().filter(|by| by.len() == 1).and_then(|by| by.get("key"));
+        match key {
+            Some(Value::String(key)) => reader.within("key", |reader| key.check(&KEY, reader)),
+            Some(other) => {
+                let detail = format!("is {}: give a text", brief(other));
+                reader.within("key", |reader| reader.fault::<()>(detail));
+            }
+            None if *self == "input" => {}
+            None => {
+                let detail = "give `\"input\"`, or an object with `key` alone";
+                reader.fault::<()>(format!("is {}: {detail}", brief(self)));
+            }
+        }
+    }
+}
+
+/// Bound of the statuses in which a job is the same.
+struct SameIn;
+
+impl Bounded<SameIn> for Vec<String> {
+    fn check(&self, _: &SameIn, reader: &mut DocumentReader) {
+        let known = JobStatus::ALL.map(JobStatus::as_str);
+        for (index, state) in self.iter().enumerate() {
+            if JobStatus::parse(state).is_none() {
+                let detail = format!("`{}` is no status: use {}", crop(state), list(&known));
+                reader.within(&index.to_string(), |reader| reader.fault::<()>(detail));
+            }
+        }
+        for state in [JobStatus::Queued, JobStatus::Running] {
+            if !self.iter().any(|one| one == state.as_str()) {
+                let state = state.as_str();
+                reader.fault::<()>(format!("lacks `{state}`: an open job is always the same"));
+            }
+        }
     }
 }
 
@@ -217,6 +309,55 @@ mod tests {
         for (document, wanted) in cases {
             assert_eq!(pointers(document.clone()), wanted, "{document}");
         }
+    }
+
+    #[test]
+    fn a_unique_job_says_what_is_the_same_and_when() {
+        let faults =
+            |unique: Value| pointers(json!({"kind": "echo", "input": {}, "unique": unique}));
+        for good in [
+            json!({"by": "input"}),
+            json!({"by": {"key": "k"}, "periodMs": 1, "states": ["running", "queued", "failed"]}),
+        ] {
+            assert!(faults(good.clone()).is_empty(), "{good}");
+        }
+        for (bad, wanted) in [
+            (json!({}), vec!["/unique/by"]),
+            (json!({"by": "kind"}), vec!["/unique/by"]),
+            (json!({"by": {"key": ""}}), vec!["/unique/by/key"]),
+            (json!({"by": {"key": 1}}), vec!["/unique/by/key"]),
+            (json!({"by": {"key": "k", "also": 1}}), vec!["/unique/by"]),
+            (
+                json!({"by": "input", "periodMs": 0, "for": 1}),
+                vec!["/unique/for", "/unique/periodMs"],
+            ),
+            (json!({"by": "input", "states": ["queued"]}), vec!["/unique/states"]),
+            (
+                json!({"by": "input", "states": ["queued", "running", "done"]}),
+                vec!["/unique/states/2"],
+            ),
+        ] {
+            assert_eq!(faults(bad.clone()), wanted, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_the_same_by_its_kind_and_its_input_or_key() {
+        let unique = |kind: &str, input: Value, unique: Value| {
+            let request: UniqueRequest = document::read(&unique).expect("no faults");
+            request.unique(kind, &input)
+        };
+        let by_input = json!({"by": "input"});
+        let one = unique("echo", json!({"a": 1, "b": 2}), by_input.clone());
+        assert_eq!(one, unique("echo", json!({"b": 2, "a": 1.0}), by_input.clone()));
+        assert_ne!(one.key, unique("echo", json!({"a": 2}), by_input.clone()).key);
+        assert_ne!(one.key, unique("speech", json!({"a": 1, "b": 2}), by_input).key);
+        let key = |key: &str| json!({"by": {"key": key}, "periodMs": 5});
+        let keyed = unique("echo", json!(1), key("k"));
+        assert_eq!(keyed, unique("echo", json!(2), key("k")));
+        assert_ne!(keyed.key, unique("echo", json!(1), key("l")).key);
+        assert_eq!((one.statuses, keyed.statuses), (vec![], vec![JobStatus::Succeeded]));
+        assert_eq!((one.period, keyed.period), (None, Some(Duration::from_millis(5))));
     }
 
     #[test]

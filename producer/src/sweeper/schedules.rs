@@ -13,7 +13,7 @@ use common::{
     kind::Catalog,
     port::{PortError, PortResult},
     store::{Course, Refusal, Schedule, Store},
-    submission::{Submission, Work},
+    submission::{Acceptance, Submission, Work},
 };
 use jiff::Timestamp;
 
@@ -130,6 +130,10 @@ impl ScheduleFirer {
         let submission =
             Submission { tenant: schedule.tenant.clone(), idempotency: None, work: Work::Job(job) };
         match self.submitter.submit(submission).await {
+            Ok(Acceptance::Same(existing)) => {
+                self.metrics.fired.with_label_values(&["existing"]).inc();
+                Ok(Ok(existing))
+            }
             Ok(_) => {
                 self.metrics.fired.with_label_values(&["posted"]).inc();
                 Ok(Ok(id))

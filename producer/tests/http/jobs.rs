@@ -266,3 +266,25 @@ async fn concurrent_submits_share_one_commit() {
     assert!(commits <= 3, "{commits} commits for 50 posts");
     assert_eq!(server.get("/v1/jobs?limit=100").await.json()["jobs"].as_array().unwrap().len(), 50);
 }
+
+#[tokio::test]
+async fn a_unique_job_is_answered_by_the_one_that_is_there() {
+    let server = TestServer::new().await;
+    let job = |value: u32, unique: Value| json!({"kind": "echo", "input": {"value": value}, "unique": unique});
+    let by_input = json!({"by": "input"});
+    let first = server.post("/v1/jobs", &job(1, by_input.clone())).await;
+    assert_eq!((first.status, &first.json()["existing"]), (StatusCode::ACCEPTED, &json!(null)));
+    let second = server.post("/v1/jobs", &job(1, by_input.clone())).await;
+    assert_eq!((second.status, &second.json()["existing"]), (StatusCode::OK, &json!(true)));
+    assert_eq!((second.id(), second.header("location")), (first.id(), first.header("location")));
+    let other = server.post("/v1/jobs", &job(2, by_input.clone())).await;
+    assert_eq!(other.status, StatusCode::ACCEPTED);
+    server.work().await;
+    let after = server.post("/v1/jobs", &job(1, by_input.clone())).await;
+    assert_eq!(after.status, StatusCode::ACCEPTED, "the first one has ended");
+    let in_batch = json!({"jobs": [job(1, by_input)]});
+    let batch = server.post("/v1/batches", &in_batch).await;
+    let results = server.get(&format!("/v1/batches/{}/results", batch.id())).await.json();
+    let pointer = &results["results"][0]["reason"]["errors"][0]["pointer"];
+    assert_eq!(pointer, &json!("/unique"), "{results}");
+}

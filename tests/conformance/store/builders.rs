@@ -108,6 +108,7 @@ pub fn plan(steps: &[Step]) -> NewJob {
         overrides: Overrides::default(),
         tasks: tasks(id.0, steps),
         trace: None,
+        unique: None,
     }
 }
 

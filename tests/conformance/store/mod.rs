@@ -35,6 +35,7 @@ mod sqlite_only;
 mod stale_reads;
 mod traces;
 mod transitions;
+mod unique;
 mod views;
 
 /// Makes a test for each adapter of each behaviour.

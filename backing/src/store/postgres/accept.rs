@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use common::{
-    id::{Fence, TaskId, TenantId},
+    id::{Fence, JobId, TaskId, TenantId},
     plan::NewTask,
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
@@ -24,7 +24,7 @@ use super::{
     column::{Cells, millis},
     effects::Effects,
     errors::unreadable,
-    rows::{CallRow, NewBatchRow, NewJobRow, NewTaskRow},
+    rows::{CallRow, NewBatchRow, NewJobRow, NewTaskRow, UniqueJobRow},
 };
 
 /// The source of the reply to a submission.
@@ -58,17 +58,45 @@ pub fn sources(submissions: &[Submission]) -> Vec<Source> {
     sources
 }
 
-/// The replies to submissions, from the responses to replay.
+/// Splits submissions into calls, before each job whose unique key an earlier one of the same call
+/// has: it must find that one stored.
+pub fn calls(submissions: Vec<Submission>) -> Vec<Vec<Submission>> {
+    let (mut calls, mut call, mut keys) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for submission in submissions {
+        let unique = submission.work.unique();
+        let key = unique.map(|(_, unique)| (submission.tenant.0.clone(), unique.key.0));
+        if key.as_ref().is_some_and(|key| keys.contains(key)) {
+            calls.push(std::mem::take(&mut call));
+            keys.clear();
+        }
+        keys.extend(key);
+        call.push(submission);
+    }
+    calls.push(call);
+    calls
+}
+
+/// The replies to submissions, from the responses to replay and the jobs that unique ones are the
+/// same as.
 pub fn answers(
     submissions: &[Submission],
     sources: &[Source],
-    replays: &[Option<String>],
+    stored: &Stored,
 ) -> PortResult<Vec<Acceptance>> {
     let mut answers: Vec<Acceptance> = Vec::with_capacity(submissions.len());
+    let mut same = stored.same.iter();
     for (submission, source) in submissions.iter().zip(sources) {
+        let is_sent = !matches!(source, Source::Earlier(_));
+        let unique = submission.work.unique().filter(|_| is_sent);
+        if let Some(same) = unique.and_then(|_| same.next()).copied().flatten() {
+            answers.push(Acceptance::Same(JobId(same)));
+            continue;
+        }
         answers.push(match source {
             Source::NoKey => Acceptance::Stored,
-            Source::Key(place) => from_replay(replays.get(*place).and_then(Option::as_deref))?,
+            Source::Key(place) => {
+                from_replay(stored.replays.get(*place).and_then(Option::as_deref))?
+            }
             Source::Earlier(earlier) => {
                 after(&submissions[*earlier], submission, &answers[*earlier])
             }
@@ -158,6 +186,7 @@ pub struct Rows {
     jobs: Vec<NewJobRow>,
     batches: Vec<NewBatchRow>,
     calls: Vec<CallRow>,
+    uniques: Vec<UniqueJobRow>,
 }
 
 impl Rows {
@@ -166,6 +195,8 @@ impl Rows {
         let Submission { tenant, idempotency, work } = submission;
         self.calls
             .extend(idempotency.iter().map(|key| CallRow::of(tenant, key, target(submission))));
+        let unique = work.unique().map(|(job, unique)| UniqueJobRow::of(tenant, job, unique));
+        self.uniques.extend(unique);
         if let Work::Batch(batch) = work {
             self.batches.push(NewBatchRow::of(tenant, batch)?);
         }
@@ -188,6 +219,8 @@ pub struct Stored {
     fresh: BTreeSet<Uuid>,
     /// One for each idempotency key.
     pub replays: Vec<Option<String>>,
+    /// One for each unique job: the job that it is the same as.
+    same: Vec<Option<Uuid>>,
     /// Set if tasks with credit were queued: not while a limit or pause is set, which only a
     /// dispatch checks.
     credited: bool,
@@ -235,13 +268,19 @@ impl PgStore {
     pub(super) async fn store(&self, mut rows: Rows) -> PortResult<Stored> {
         rows.jobs.sort_unstable_by_key(NewJobRow::id);
         rows.batches.sort_unstable_by_key(NewBatchRow::id);
-        let query = sqlx::query(
-            "SELECT at, queues_with_workers, fresh, replays, credited
-             FROM spool.accept($1, $2, $3)",
-        )
-        .bind(rows.jobs)
-        .bind(rows.batches)
-        .bind(rows.calls);
+        let has_unique = !rows.uniques.is_empty();
+        let query = sqlx::query(match has_unique {
+            false => {
+                "SELECT at, queues_with_workers, fresh, replays, credited
+                 FROM spool.accept($1, $2, $3)"
+            }
+            true => {
+                "SELECT at, queues_with_workers, fresh, replays, credited, same
+                 FROM spool.accept_unique($1, $2, $3, $4)"
+            }
+        });
+        let query = query.bind(rows.jobs).bind(rows.batches).bind(rows.calls);
+        let query = if has_unique { query.bind(rows.uniques) } else { query };
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         Ok(Stored {
@@ -250,6 +289,7 @@ impl PgStore {
             fresh: cells.list()?.into_iter().collect(),
             replays: cells.list()?,
             credited: cells.take()?,
+            same: if has_unique { cells.list()? } else { Vec::new() },
         })
     }
 }

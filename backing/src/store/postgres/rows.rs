@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use common::{
-    id::TenantId,
+    id::{JobId, TenantId},
     plan::{NewTask, OnFailure},
     port::PortResult,
-    submission::{Idempotency, NewBatch, NewItem, NewJob},
+    submission::{Idempotency, NewBatch, NewItem, NewJob, Unique},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -84,6 +84,29 @@ pub struct CallRow {
     fingerprint: Vec<u8>,
     response: String,
     target: Uuid,
+}
+
+/// A unique job.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "spool.unique_job")]
+pub struct UniqueJobRow {
+    job: Uuid,
+    tenant: String,
+    key: Vec<u8>,
+    period_ms: Option<i64>,
+    statuses: Vec<String>,
+}
+
+impl UniqueJobRow {
+    pub fn of(tenant: &TenantId, job: JobId, unique: &Unique) -> Self {
+        Self {
+            job: job.0,
+            tenant: tenant.0.clone(),
+            key: column::bytes(unique.key),
+            period_ms: unique.period.map(millis),
+            statuses: unique.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
+        }
+    }
 }
 
 /// The end of a task, with the tasks by which it grows.

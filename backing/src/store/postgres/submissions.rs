@@ -20,36 +20,20 @@ use super::{
 
 #[async_trait]
 impl Submissions for PgStore {
-    /// One statement stores all rows, and its reply is enough for the views.
     async fn accept(
         &self,
         submissions: Vec<Submission>,
         credit: &[Credit],
     ) -> PortResult<Accepted> {
-        let sources = accept::sources(&submissions);
-        let (mut rows, mut enqueuer) = (Rows::default(), Enqueuer::new(credit));
-        for (submission, source) in submissions.iter().zip(&sources) {
-            if !matches!(source, Source::Earlier(_)) {
-                rows.push(submission, &mut enqueuer)?;
-            }
+        let (mut accepted, mut credit) = (Accepted::default(), credit);
+        for call in accept::calls(submissions) {
+            let stored = self.accept_call(call, credit).await?;
+            accepted.answers.extend(stored.answers);
+            accepted.messages.extend(stored.messages);
+            accepted.changes.merge(stored.changes);
+            // The first call may have used it up.
+            credit = &[];
         }
-        self.store_deadlines(&submissions).await?;
-        self.store_traces(&submissions).await?;
-        let stored = self.store(rows).await?;
-        let mut reply = ReplyBuilder {
-            stored: &stored,
-            enqueuer: &enqueuer,
-            accepted: Accepted::default(),
-            effects: Effects::default(),
-        };
-        for submission in &submissions {
-            for (job, place) in accept::jobs(submission) {
-                reply.add(&submission.tenant, job, place);
-            }
-        }
-        let ReplyBuilder { mut accepted, effects, .. } = reply;
-        accepted.answers = accept::answers(&submissions, &sources, &stored.replays)?;
-        accepted.changes.merge(self.follow(effects).await);
         Ok(accepted)
     }
 
@@ -78,6 +62,39 @@ impl Submissions for PgStore {
 }
 
 impl PgStore {
+    /// Stores submissions. One statement stores all rows, and its reply is enough for the views.
+    async fn accept_call(
+        &self,
+        submissions: Vec<Submission>,
+        credit: &[Credit],
+    ) -> PortResult<Accepted> {
+        let sources = accept::sources(&submissions);
+        let (mut rows, mut enqueuer) = (Rows::default(), Enqueuer::new(credit));
+        for (submission, source) in submissions.iter().zip(&sources) {
+            if !matches!(source, Source::Earlier(_)) {
+                rows.push(submission, &mut enqueuer)?;
+            }
+        }
+        self.store_deadlines(&submissions).await?;
+        self.store_traces(&submissions).await?;
+        let stored = self.store(rows).await?;
+        let mut reply = ReplyBuilder {
+            stored: &stored,
+            enqueuer: &enqueuer,
+            accepted: Accepted::default(),
+            effects: Effects::default(),
+        };
+        for submission in &submissions {
+            for (job, place) in accept::jobs(submission) {
+                reply.add(&submission.tenant, job, place);
+            }
+        }
+        let ReplyBuilder { mut accepted, effects, .. } = reply;
+        accepted.answers = accept::answers(&submissions, &sources, &stored)?;
+        accepted.changes.merge(self.follow(effects).await);
+        Ok(accepted)
+    }
+
     /// Retries the unsuccessful jobs of a batch, and returns how many run again.
     async fn retry_items(&self, batch: Uuid, effects: &mut Effects) -> PortResult<u32> {
         let (mut retried, mut behind) = (0, Some(-1));

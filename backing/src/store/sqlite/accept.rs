@@ -1,11 +1,11 @@
 //! Stores submissions, each once.
 
 use common::{
-    id::{BatchId, TenantId},
+    id::{BatchId, JobId, TenantId},
     limits::IDEMPOTENCY_KEPT,
     port::PortResult,
     rules::cascade::TallyByKind,
-    submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Submission, Work},
+    submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Submission, Unique, Work},
     trace::TraceParent,
 };
 use sqlx::types::Json;
@@ -24,7 +24,7 @@ struct BatchPlace {
     limited: bool,
 }
 
-/// Stores a submission, or answers from its idempotency key.
+/// Stores a submission, or answers from its idempotency key or with the job that it is the same as.
 pub async fn accept(
     tx: &mut Transaction,
     submission: Submission,
@@ -39,6 +39,14 @@ pub async fn accept(
         if let Some(answer) = known_answer(tx, &tenant, idempotency, target).await? {
             return Ok(answer);
         }
+    }
+    if let Some((job, unique)) = work.unique() {
+        if let Some(same) = same_job(tx, &tenant, job, unique).await? {
+            return Ok(Acceptance::Same(same));
+        }
+        store_unique(tx, &tenant, job, unique).await?;
+    }
+    if let Some(idempotency) = &idempotency {
         store_key(tx, &tenant, idempotency, target).await?;
     }
     match work {
@@ -69,6 +77,39 @@ async fn known_answer(
             Acceptance::Replayed(response)
         }
     }))
+}
+
+/// The job that a unique one is the same as: the newest of its key, if it counts.
+async fn same_job(
+    tx: &mut Transaction,
+    tenant: &TenantId,
+    job: JobId,
+    unique: &Unique,
+) -> PortResult<Option<JobId>> {
+    let since = unique.period.map(|period| tx.now - column::millis(period));
+    let statuses: Vec<_> = unique.statuses.iter().map(|status| status.as_str()).collect();
+    let same: Option<Uuid> = maybe_value!(tx.sql(),
+        "SELECT jobs.id FROM unique_jobs JOIN jobs ON jobs.id = unique_jobs.job
+         WHERE unique_jobs.tenant = ? AND unique_jobs.key = ? AND unique_jobs.job <> ?
+             AND unique_jobs.accepted_at > ?
+             AND (jobs.finished_at IS NULL
+                 OR jobs.status IN (SELECT value FROM json_each(?)))";
+        &tenant.0, unique.key.0.as_slice(), job.0, since.unwrap_or(i64::MIN), Json(statuses))?;
+    Ok(same.map(JobId))
+}
+
+async fn store_unique(
+    tx: &mut Transaction,
+    tenant: &TenantId,
+    job: JobId,
+    unique: &Unique,
+) -> PortResult<()> {
+    execute!(tx.sql(),
+        "INSERT INTO unique_jobs (tenant, key, job, accepted_at) VALUES (?, ?, ?, ?)
+         ON CONFLICT (tenant, key) DO UPDATE SET job = excluded.job,
+             accepted_at = excluded.accepted_at WHERE job <> excluded.job";
+        &tenant.0, unique.key.0.as_slice(), job.0, tx.now)
+    .map(drop)
 }
 
 async fn store_key(

@@ -65,6 +65,7 @@ pub async fn put_right(tx: &mut Transaction, before: i64) -> PortResult<()> {
          WHERE due_at > ?1 + allowed_ms
              AND (SELECT run_at FROM tasks WHERE tasks.id = deadlines.task) <= ?1";
         now)?;
+    execute!(tx.sql(), "UPDATE unique_jobs SET accepted_at = ?1 WHERE accepted_at > ?1"; now)?;
     execute!(tx.sql(), "UPDATE workers SET heartbeat_at = ?1 WHERE heartbeat_at > ?1"; now)?;
     Ok(())
 }

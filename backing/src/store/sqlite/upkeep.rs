@@ -159,6 +159,7 @@ async fn remove_jobs(tx: &mut Transaction, before: i64, most: u32) -> PortResult
         "DELETE FROM inputs WHERE owner IN
              (SELECT id FROM tasks WHERE job IN (SELECT unhex(value) FROM json_each(?)))",
         "DELETE FROM inputs WHERE owner IN (SELECT unhex(value) FROM json_each(?))",
+        "DELETE FROM unique_jobs WHERE job IN (SELECT unhex(value) FROM json_each(?))",
         "DELETE FROM tasks WHERE job IN (SELECT unhex(value) FROM json_each(?))",
         "DELETE FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?))",
     ] {
@@ -245,6 +246,7 @@ mod tests {
             overrides: Overrides::default(),
             tasks: vec![task],
             trace: None,
+            unique: None,
         }
     }
 

@@ -25,6 +25,10 @@ BEGIN
             ON t.id = x.task
         WHERE x.due_at > at + x.allowed_ms AND t.run_at <= at ORDER BY x.task
         FOR NO KEY UPDATE OF x));
+    UPDATE spool.unique_jobs u SET accepted_at = at
+    FROM (SELECT x.tenant, x.key FROM spool.unique_jobs x WHERE x.accepted_at > at
+        ORDER BY x.tenant, x.key FOR NO KEY UPDATE) y
+    WHERE u.tenant = y.tenant AND u.key = y.key;
     UPDATE spool.workers w SET heartbeat_at = at
     WHERE w.id = ANY (ARRAY(SELECT x.id FROM spool.workers x WHERE x.heartbeat_at > at
         ORDER BY x.id FOR NO KEY UPDATE));

@@ -25,6 +25,7 @@ BEGIN
         ORDER BY j.id LIMIT most FOR UPDATE SKIP LOCKED);
     IF cardinality(old) > 0 THEN
         DELETE FROM spool.plan_kinds k WHERE k.job = ANY (old);
+        DELETE FROM spool.unique_jobs u WHERE u.job = ANY (old);
         DELETE FROM spool.jobs j WHERE j.id = ANY (old);
         gone := cardinality(old);
     END IF;

@@ -75,6 +75,9 @@ pub struct Job {
     /// When it became final.
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
+    /// Set in the answer to a post whose job is unique, if this is the same one, made before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing: Option<bool>,
 }
 
 /// Progress of a job.
@@ -132,7 +135,13 @@ impl Job {
             run_at: view.run_at,
             started_at: view.started_at,
             finished_at: view.finished_at,
+            existing: None,
         }
+    }
+
+    /// The same, marked as made before the call that it answers.
+    pub fn as_existing(self) -> Self {
+        Self { existing: Some(true), ..self }
     }
 
     /// The result; null if the job has not succeeded.
@@ -165,6 +174,7 @@ impl Job {
             run_at: job.run_at,
             started_at: None,
             finished_at: None,
+            existing: None,
         }
     }
 }
