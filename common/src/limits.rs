@@ -27,6 +27,9 @@ pub const EXCLUSIVE_AFTER: u16 = 2;
 pub const MAX_ATTEMPTS: u16 = 3;
 /// The most attempts a job may ask for: beyond that a person should look.
 pub const MAX_ATTEMPTS_CEILING: u16 = 25;
+/// The longest pause between attempts that a job may ask for: with the most attempts, a task is
+/// final within a month.
+pub const MAX_RETRY_PAUSE: Duration = Duration::from_secs(24 * 3600);
 /// The longest timeout of a single attempt: a day.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The longest delay by `runAt`: a year.

@@ -15,6 +15,7 @@ use crate::{
     kind::Catalog,
     limits::MAX_JOB_TASKS,
     queue::Queue,
+    retry::RetryOverride,
 };
 
 /// The consequence for a task when one that it needs does not succeed.
@@ -106,6 +107,9 @@ pub enum PlanError {
 pub struct Overrides {
     pub timeout: Option<Duration>,
     pub max_attempts: Option<u16>,
+    /// The pauses between attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryOverride>,
 }
 
 /// The owner of a plan.

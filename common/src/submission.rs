@@ -126,7 +126,7 @@ pub struct Idempotency {
 }
 
 impl Work {
-    /// What makes it unique, with its job's id.
+    /// The id of its job and how that is unique; `None` if it is not.
     pub fn unique(&self) -> Option<(JobId, &Unique)> {
         match self {
             Self::Job(job) => job.unique.as_ref().map(|unique| (job.id, unique)),

@@ -29,7 +29,7 @@ pub const SPEC: KindSpec = KindSpec {
     queue: Queue::Light,
     timeout: Duration::from_secs(60),
     max_attempts: 3,
-    retry: RetryPolicy { base: Duration::from_millis(100), ceiling: Duration::from_secs(5) },
+    retry: RetryPolicy::full_jitter(Duration::from_millis(100), Duration::from_secs(5)),
     provider: None,
     memo: false,
     plan: Some(plan),

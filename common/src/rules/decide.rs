@@ -66,6 +66,7 @@ fn failed(error: JobError, claimed: &Claimed, catalog: &Catalog, chance: f64) ->
         return Verdict::Failed(error);
     }
     let policy = catalog.get(&claimed.kind).map_or(RetryPolicy::DEFAULT, |kind| kind.retry);
+    let policy = policy.with(claimed.overrides.retry.unwrap_or_default());
     let retry_after = error.retry_after_ms.map(Duration::from_millis);
     let pause = policy.pause(claimed.attempt, chance, retry_after);
     Verdict::Retry { error, pause }
@@ -83,6 +84,7 @@ mod tests {
         kind::KindSpec,
         kinds::echo,
         plan::{Draft, Overrides},
+        retry::RetryOverride,
         rules::lifecycle::JobStatus,
         view::{JobView, Rank},
     };
@@ -165,6 +167,23 @@ mod tests {
         for class in [ErrorClass::Caller, ErrorClass::Permanent] {
             assert!(matches!(verdict(class, 1), Verdict::Failed(_)));
         }
+    }
+
+    #[test]
+    fn a_job_sets_its_own_pauses_in_place_of_those_of_its_kind() {
+        let retry = RetryOverride {
+            base: Some(Duration::from_secs(40)),
+            ceiling: None,
+            jitter_percent: Some(0),
+        };
+        let claimed = Claimed {
+            overrides: Overrides { retry: Some(retry), ..Overrides::default() },
+            ..claimed(echo::NAME, 1)
+        };
+        let outcome = Outcome::Failed(JobError::transient("x", "y"));
+        let verdict = decide(outcome, &claimed, &catalog(), 0.5);
+        let pause = Duration::from_secs(40);
+        assert!(matches!(verdict, Verdict::Retry { pause: found, .. } if found == pause));
     }
 
     #[test]

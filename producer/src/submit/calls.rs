@@ -59,9 +59,9 @@ pub struct Submitted<I> {
 /// The work that an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerOrigin {
-    /// What this call stored.
+    /// Work that this call stored.
     New,
-    /// What an earlier call with the same idempotency key stored.
+    /// Work that an earlier call with the same idempotency key stored.
     Replayed,
     /// A job that is the same as the unique one of this call, which is not stored. There is no
     /// written answer.

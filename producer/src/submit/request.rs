@@ -11,10 +11,12 @@ use common::{
     id::Digest,
     key::canonical,
     limits::{
-        MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_QUEUE_TIMEOUT, MAX_TAG_BYTES,
-        MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_KEY_BYTES, MAX_UNIQUE_PERIOD,
+        MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_QUEUE_TIMEOUT,
+        MAX_RETRY_PAUSE, MAX_TAG_BYTES, MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_KEY_BYTES,
+        MAX_UNIQUE_PERIOD,
     },
     plan::Overrides,
+    retry::RetryOverride,
     rules::lifecycle::JobStatus,
     schedule::SCHEDULE_TAG,
     submission::{Priority, Unique},
@@ -33,6 +35,9 @@ const METADATA: ObjectOf = ObjectOf { bytes: MAX_METADATA_BYTES };
 const JOBS: NumberBounds = NumberBounds::new(1, MAX_BATCH_JOBS as i64, " jobs");
 const CONCURRENT: NumberBounds = NumberBounds::new(1, i32::MAX as i64, " tasks");
 const SOURCES: NumberBounds = NumberBounds::new(1, MAX_BATCH_JOBS as i64, " sources");
+const PAUSE: NumberBounds = milliseconds(MAX_RETRY_PAUSE);
+const JITTER: NumberBounds = NumberBounds::new(0, 100, " percent");
+const RETRY: Ascending = Ascending;
 const BY: SameBy = SameBy;
 const KEY: TextBounds = TextBounds::bytes(MAX_UNIQUE_KEY_BYTES);
 const PERIOD: NumberBounds = milliseconds(MAX_UNIQUE_PERIOD);
@@ -80,11 +85,46 @@ object! {
         /// Attempts before an error that may go away is final. The kind has a default.
         #[schema(minimum = 1, maximum = 25)]
         max_attempts: Option<u16> = "maxAttempts" within ATTEMPTS,
+        /// Pauses between attempts, in place of those of the kind.
+        retry: Option<RetryRequest> = "retry" within RETRY,
         /// Set if no other job is to be made while one is the same: that one is answered then,
         /// with 200 and `existing`. Not in a batch.
         unique: Option<UniqueRequest> = "unique",
         #[schema(ignore)]
         webhook: Option<Value> = "webhook" within JOB_WEBHOOK,
+    }
+}
+
+object! {
+    /// Pauses between attempts: each is drawn below a bound that doubles from `baseMs` up to
+    /// `ceilingMs`. Members that are left out are those of the kind.
+    #[derive(ToSchema)]
+    #[schema(rename_all = "camelCase")]
+    pub struct RetryRequest {
+        /// Bound of the first pause, in milliseconds.
+        #[schema(minimum = 1, maximum = 86400000)]
+        base_ms: Option<u64> = "baseMs" within PAUSE,
+        /// The longest pause, in milliseconds.
+        #[schema(minimum = 1, maximum = 86400000)]
+        ceiling_ms: Option<u64> = "ceilingMs" within PAUSE,
+        /// Part of a pause that is drawn by chance, so that tasks that failed together are not
+        /// tried together: 100 draws from 0 to the bound, 0 takes the bound itself.
+        #[schema(minimum = 0, maximum = 100)]
+        jitter_percent: Option<u8> = "jitterPercent" within JITTER,
+    }
+}
+
+/// Bound of the pauses to each other.
+struct Ascending;
+
+impl Bounded<Ascending> for RetryRequest {
+    fn check(&self, _: &Ascending, reader: &mut DocumentReader) {
+        if let (Some(base), Some(ceiling)) = (self.base_ms, self.ceiling_ms)
+            && ceiling < base
+        {
+            let detail = format!("`{ceiling}` is less than `baseMs`, which is `{base}`: give more");
+            reader.within("ceilingMs", |reader| reader.fault::<()>(detail));
+        }
     }
 }
 
@@ -134,6 +174,11 @@ impl JobRequest {
         Overrides {
             timeout: self.timeout_ms.map(Duration::from_millis),
             max_attempts: self.max_attempts,
+            retry: self.retry.as_ref().map(|retry| RetryOverride {
+                base: retry.base_ms.map(Duration::from_millis),
+                ceiling: retry.ceiling_ms.map(Duration::from_millis),
+                jitter_percent: retry.jitter_percent,
+            }),
         }
     }
 
@@ -308,6 +353,25 @@ mod tests {
         ];
         for (document, wanted) in cases {
             assert_eq!(pointers(document.clone()), wanted, "{document}");
+        }
+    }
+
+    #[test]
+    fn pauses_between_attempts_are_within_bounds_and_ascend() {
+        let faults = |retry: Value| pointers(json!({"kind": "echo", "input": {}, "retry": retry}));
+        let good = json!({"baseMs": 1, "ceilingMs": 86_400_000, "jitterPercent": 0});
+        assert!(faults(good).is_empty() && faults(json!({})).is_empty());
+        for (bad, wanted) in [
+            (
+                json!({"baseMs": 0, "jitterPercent": 101}),
+                vec!["/retry/baseMs", "/retry/jitterPercent"],
+            ),
+            (json!({"baseMs": 9, "ceilingMs": 5}), vec!["/retry/ceilingMs"]),
+            (json!({"ceilingMs": 86_400_001}), vec!["/retry/ceilingMs"]),
+            (json!({"base": 1}), vec!["/retry/base"]),
+            (json!(5), vec!["/retry"]),
+        ] {
+            assert_eq!(faults(bad.clone()), wanted, "{bad}");
         }
     }
 

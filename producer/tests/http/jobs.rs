@@ -270,7 +270,10 @@ async fn concurrent_submits_share_one_commit() {
 #[tokio::test]
 async fn a_unique_job_is_answered_by_the_one_that_is_there() {
     let server = TestServer::new().await;
-    let job = |value: u32, unique: Value| json!({"kind": "echo", "input": {"value": value}, "unique": unique});
+    let job = |value: u32, unique: Value| {
+        let input = json!({"value": value});
+        json!({"kind": "echo", "input": input, "unique": unique})
+    };
     let by_input = json!({"by": "input"});
     let first = server.post("/v1/jobs", &job(1, by_input.clone())).await;
     assert_eq!((first.status, &first.json()["existing"]), (StatusCode::ACCEPTED, &json!(null)));

@@ -7,7 +7,9 @@ use common::{
     id::{Fence, TaskId, WorkerId},
     limits::LEASE,
     outcome::Verdict,
+    plan::Overrides,
     queue::Queue,
+    retry::RetryOverride,
     rules::lifecycle::{JobStatus, TaskState},
     store::{Heartbeat, HeartbeatReply, Settled, SweepPolicy, Target, WorkerRegistration},
     submission::NewJob,
@@ -16,7 +18,7 @@ use common::{
 use serde_json::json;
 
 use super::{
-    builders::{job, only, plan, step, succeeded},
+    builders::{job, only, plan, step, succeeded, task},
     each_store,
     fixture::{POLICY, SHORT, StoreFixture},
 };
@@ -37,6 +39,7 @@ each_store!(
     a_worker_gets_no_task_that_it_cannot_run,
     a_kind_that_no_worker_runs_waits_for_a_worker,
     the_input_of_the_whole_job_comes_with_the_claim,
+    the_bounds_that_a_job_sets_come_with_each_claim,
 );
 
 fn registration(worker: WorkerId) -> WorkerRegistration {
@@ -47,6 +50,28 @@ fn registration(worker: WorkerId) -> WorkerRegistration {
         draining: false,
         kinds: Vec::new(),
     }
+}
+
+async fn the_bounds_that_a_job_sets_come_with_each_claim(on: StoreFixture) {
+    let retry = RetryOverride {
+        base: Some(Duration::from_millis(5)),
+        ceiling: Some(Duration::from_secs(7)),
+        jitter_percent: Some(0),
+    };
+    let overrides = Overrides {
+        timeout: Some(Duration::from_secs(9)),
+        max_attempts: Some(8),
+        retry: Some(retry),
+    };
+    let steps = [step("a"), step("b").after("a").result()];
+    let (bounded, plain) = (NewJob { overrides, ..plan(&steps) }, job());
+    on.accept(&bounded).await;
+    on.accept(&plain).await;
+    let first = on.start(only(&bounded)).await;
+    assert_eq!(first.overrides, overrides);
+    on.succeed(&first, json!(1)).await;
+    assert_eq!(on.start(task(&bounded, "b")).await.overrides, overrides);
+    assert_eq!(on.start(only(&plain)).await.overrides, Overrides::default());
 }
 
 async fn a_claim_succeeds_once_and_carries_all_that_a_run_needs(on: StoreFixture) {

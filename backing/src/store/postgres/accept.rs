@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     PgStore,
-    column::{Cells, millis},
+    column::{self, Cells, millis},
     effects::Effects,
     errors::unreadable,
     rows::{CallRow, NewBatchRow, NewJobRow, NewTaskRow, UniqueJobRow},
@@ -260,6 +260,23 @@ impl PgStore {
             return Ok(());
         }
         let query = sqlx::query("SELECT spool.store_traces($1, $2)").bind(jobs).bind(traces);
+        self.work(query.execute(&self.work)).await.map(drop)
+    }
+
+    /// Stores the pauses between attempts, before the statement that stores the jobs, and only if a
+    /// job sets them.
+    pub(super) async fn store_retry_policies(&self, submissions: &[Submission]) -> PortResult<()> {
+        let (mut ids, mut policies) = (Vec::new(), Vec::new());
+        for (job, _) in submissions.iter().flat_map(jobs) {
+            let Some(policy) = job.overrides.retry else { continue };
+            ids.push(job.id.0);
+            policies.push(column::text(&policy)?);
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let query =
+            sqlx::query("SELECT spool.store_retry_policies($1, $2)").bind(ids).bind(policies);
         self.work(query.execute(&self.work)).await.map(drop)
     }
 

@@ -23,8 +23,9 @@ use super::{
 pub const SELECT: &str = "SELECT job, tenant, kind, batch, item, priority, tags, metadata,
      created_at, run_at, version, first_started_at, NULL::bigint, attempts, id, fence, attempt,
      max_attempts, losses, name, task_kind, kind_version, task_input, needs, timeout, solo,
-     result_task, job_timeout, job_max_attempts
- FROM spool.claim($1, $2, $3)";
+     result_task, job_timeout, job_max_attempts,
+     (SELECT r.policy FROM spool.retry_policies r WHERE r.job = c.job) AS retry
+ FROM spool.claim($1, $2, $3) c";
 
 /// A claimed task without the outcomes of its needs.
 pub struct BareClaim {
@@ -104,7 +105,10 @@ pub fn read(row: &PgRow) -> PortResult<BareClaim> {
     let overrides = Overrides {
         timeout: cells.take::<Option<i64>>()?.map(column::duration),
         max_attempts: cells.take::<Option<i16>>()?.and_then(|most| u16::try_from(most).ok()),
+        retry: cells.json("retry_policies.policy")?,
     };
+    // With a damaged policy the pauses are those of the kind.
+    cells.take_unreadable();
     let claimed = Claimed {
         task,
         job: JobId(view.id.0),

@@ -77,6 +77,7 @@ impl PgStore {
         }
         self.store_deadlines(&submissions).await?;
         self.store_traces(&submissions).await?;
+        self.store_retry_policies(&submissions).await?;
         let stored = self.store(rows).await?;
         let mut reply = ReplyBuilder {
             stored: &stored,

@@ -56,6 +56,12 @@ BEGIN
         ORDER BY x.stored_at LIMIT most));
     GET DIAGNOSTICS n = ROW_COUNT;
     gone := gone + n;
+    DELETE FROM spool.retry_policies r WHERE r.job = ANY (ARRAY(
+        SELECT x.job FROM spool.retry_policies x WHERE x.stored_at < at - jobs_ms
+            AND NOT EXISTS (SELECT FROM spool.jobs j WHERE j.id = x.job)
+        ORDER BY x.stored_at LIMIT most));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    gone := gone + n;
     DELETE FROM spool.idempotency_keys i WHERE (i.tenant, i.key) IN (
         SELECT x.tenant, x.key FROM spool.idempotency_keys x WHERE x.expires_at <= at
         ORDER BY x.expires_at LIMIT most FOR UPDATE SKIP LOCKED);
