@@ -72,6 +72,44 @@ mod pictures {
         Ok(())
     }
 
+    /// Copies everything but the pixels from one frame to another: time, colour tags and side data.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub(crate) fn copy_properties(
+        from: &frame::Video,
+        to: &mut frame::Video,
+    ) -> Result<(), ffmpeg::Error> {
+        // SAFETY: both frames are alive, and the second is borrowed for writing.
+        let done = unsafe { ffi::av_frame_copy_props(to.as_mut_ptr(), from.as_ptr()) };
+        if done < 0 {
+            return Err(ffmpeg::Error::from(done));
+        }
+        Ok(())
+    }
+
+    /// Attaches an ICC profile to a frame, in place of the one that it has.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub(crate) fn attach_profile(
+        frame: &mut frame::Video,
+        profile: &[u8],
+    ) -> Result<(), ffmpeg::Error> {
+        const KIND: ffi::AVFrameSideDataType = ffi::AVFrameSideDataType::AV_FRAME_DATA_ICC_PROFILE;
+        // SAFETY: the frame is alive and borrowed for writing; libav owns the new block, which has
+        // the size of the profile.
+        unsafe {
+            ffi::av_frame_remove_side_data(frame.as_mut_ptr(), KIND);
+            let block = ffi::av_frame_new_side_data(frame.as_mut_ptr(), KIND, profile.len());
+            if block.is_null() {
+                return Err(ffmpeg::Error::Other { errno: libc::ENOMEM });
+            }
+            std::ptr::copy_nonoverlapping(profile.as_ptr(), (*block).data, profile.len());
+        }
+        Ok(())
+    }
+
     /// Sets the quality of a frame for an encoder with a fixed quantiser, in libav's lambda units.
     pub(crate) fn set_quality(frame: &mut frame::Video, quality: i32) {
         // SAFETY: the frame is alive and borrowed for writing.
@@ -182,8 +220,8 @@ mod pictures {
 }
 
 pub(crate) use pictures::{
-    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_quality,
-    set_scaler_colours, start_time,
+    attach_profile, copy_properties, crop_frame, header_bytes, indexed_key_before, make_writable,
+    seek_before, set_quality, set_scaler_colours, start_time,
 };
 
 // ── facts: properties of packets and formats ────────────────────────────────────────────────────

@@ -15,6 +15,18 @@ pub(crate) enum Transfer {
     Hlg,
 }
 
+/// The primaries of a frame's colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gamut {
+    /// Those of BT.709 and sRGB, or so near to them that they are shown unchanged.
+    Standard,
+    /// Those of P3 with the white of daylight.
+    DisplayP3,
+    /// Those of P3 with the white of cinemas.
+    CinemaP3,
+    Bt2020,
+}
+
 /// The matrix, range, transfer function and primaries of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ColourEncoding {
@@ -23,8 +35,7 @@ pub(crate) struct ColourEncoding {
     /// Set for full range, unset for limited range.
     pub full_range: bool,
     pub transfer: Transfer,
-    /// Set if the primaries are those of BT.2020.
-    pub wide_gamut: bool,
+    pub gamut: Gamut,
 }
 
 impl ColourEncoding {
@@ -49,7 +60,12 @@ impl ColourEncoding {
             matrix: matrix_number(space),
             full_range: frame.color_range() == Range::JPEG || is_always_full(frame.format()),
             transfer,
-            wide_gamut: matches!(frame.color_primaries(), Primaries::BT2020),
+            gamut: match frame.color_primaries() {
+                Primaries::BT2020 => Gamut::Bt2020,
+                Primaries::SMPTE431 => Gamut::CinemaP3,
+                Primaries::SMPTE432 => Gamut::DisplayP3,
+                _ => Gamut::Standard,
+            },
         }
     }
 

@@ -8,6 +8,7 @@
 use super::bits::unpacked;
 use super::colour::ColourEncoding;
 use super::deinterlace::deinterlaced;
+use super::profile::{ColourConversions, ToSrgb};
 use super::scaler::{FrameRect, ScaleTarget, Scalers};
 use super::tonemap::ToneMap;
 use crate::error::Result;
@@ -28,12 +29,16 @@ pub(crate) struct Conversion {
     pub rotation: u16,
 }
 
-/// The scalers and tone-mapping tables of one source, each set up once.
+/// The scalers, colour conversions and tone-mapping tables of one source, each set up once.
 #[derive(Default)]
 pub(crate) struct Converter {
     scalers: Scalers,
+    colours: ColourConversions,
     tone: Option<ToneMap>,
 }
+
+/// The pixels of a frame with alpha that are converted at once: 64 MB of RGBA.
+const PIXELS_AT_ONCE: usize = 16 << 20;
 
 /// Marks a frame as interlaced, and holds the next frame, from which its second field is completed.
 #[derive(Clone, Copy)]
@@ -76,14 +81,17 @@ impl Converter {
         };
         let to = |format, size| ScaleTarget { format, size, keeps_encoding: false };
         let (chroma, planar) = (conversion.chroma, planar(conversion.chroma));
+        let to_srgb = self.colours.of(frame, encoding);
         let picture = if encoding.is_hdr() {
             self.tone_mapped(frame, part, (width, height), encoding, chroma)?
         } else if has_alpha(frame.format()) {
-            // RGB of more than 8 bits passes through YUV and back, which must use one matrix.
-            let target =
-                ScaleTarget { keeps_encoding: true, ..to(Pixel::RGBA, (part.width, part.height)) };
-            let straight = self.scalers.scale(frame, part, target, encoding)?;
-            Raster::from_straight(straight).resized(width, height).into_picture(chroma)
+            let to_srgb = to_srgb.as_ref();
+            self.premultiplied(frame, part, (width, height), encoding, to_srgb)?
+                .into_picture(chroma)
+        } else if to_srgb.is_some() {
+            let target = straight_target(width, height);
+            let scaled = self.scalers.scale(frame, part, target, encoding)?;
+            Raster::from_straight(scaled, to_srgb.as_ref()).into_picture(chroma)
         } else if frame.format() == planar
             && encoding.is_native()
             && (part.width, part.height) == (width, height)
@@ -94,6 +102,35 @@ impl Converter {
             copy_part(scaled, FrameRect::whole(width, height), chroma)
         };
         Ok(turn(picture, conversion.rotation))
+    }
+
+    /// Converts a frame with alpha at its own size, and scales it after its colours are multiplied
+    /// by alpha. A large frame is converted a few rows at a time, so that it is held once only.
+    fn premultiplied(
+        &mut self,
+        frame: &frame::Video,
+        part: FrameRect,
+        (width, height): (usize, usize),
+        encoding: ColourEncoding,
+        to_srgb: Option<&ToSrgb>,
+    ) -> Result<Raster> {
+        let mut convert = |part: FrameRect| -> Result<Raster> {
+            let target = straight_target(part.width, part.height);
+            let straight = self.scalers.scale(frame, part, target, encoding)?;
+            Ok(Raster::from_straight(straight, to_srgb))
+        };
+        let rows = (PIXELS_AT_ONCE / part.width.max(1)).next_multiple_of(2);
+        if part.height <= rows {
+            return Ok(convert(part)?.resized(width, height));
+        }
+        let mut narrow = Raster::clear(width, 0);
+        for top in (0..part.height).step_by(rows) {
+            let height = rows.min(part.height - top);
+            narrow.append(
+                convert(FrameRect { top: part.top + top, height, ..part })?.columns_to(width),
+            );
+        }
+        Ok(narrow.rows_to(height))
     }
 
     fn tone_mapped(
@@ -112,6 +149,12 @@ impl Converter {
         let tone = self.tone.get_or_insert_with(|| ToneMap::new(encoding));
         Ok(tone.apply(scaled, chroma))
     }
+}
+
+/// Returns the target of straight RGBA. RGB of more than 8 bits passes through YUV and back, which
+/// must use one matrix.
+fn straight_target(width: usize, height: usize) -> ScaleTarget {
+    ScaleTarget { format: Pixel::RGBA, size: (width, height), keeps_encoding: true }
 }
 
 /// Returns the frame format that has a picture's planes.

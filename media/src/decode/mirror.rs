@@ -1,11 +1,21 @@
 //! Exchanges left and right in frames that say they are mirrored, as front cameras store them.
 
+use super::rotation::Orientation;
 use crate::ffi;
 use ffmpeg_next::frame;
 
+/// Mirrors a frame if its orientation says so. Returns it with the degrees by which it is turned
+/// clockwise for showing.
+pub(crate) fn unmirrored(frame: frame::Video, orientation: Orientation) -> (frame::Video, u16) {
+    match orientation.mirrored.then(|| mirrored(&frame)).flatten() {
+        Some(frame) => (frame, orientation.after_mirroring()),
+        None => (frame, orientation.degrees),
+    }
+}
+
 /// Returns the mirrored frame; none for formats whose pixels are not whole bytes, which no camera
 /// writes.
-pub(crate) fn mirrored(frame: &frame::Video) -> Option<frame::Video> {
+fn mirrored(frame: &frame::Video) -> Option<frame::Video> {
     let steps = ffi::pixel_bytes(frame.format())?;
     let mut turned = frame::Video::new(frame.format(), frame.width(), frame.height());
     for (plane, step) in
@@ -22,9 +32,6 @@ pub(crate) fn mirrored(frame: &frame::Video) -> Option<frame::Video> {
                 .for_each(|(out, pixel)| out.copy_from_slice(pixel));
         }
     }
-    turned.set_color_space(frame.color_space());
-    turned.set_color_range(frame.color_range());
-    turned.set_color_primaries(frame.color_primaries());
-    turned.set_color_transfer_characteristic(frame.color_transfer_characteristic());
+    ffi::copy_properties(frame, &mut turned).ok()?;
     Some(turned)
 }

@@ -9,6 +9,7 @@ pub(crate) mod deinterlace;
 pub(crate) mod exif;
 pub(crate) mod mirror;
 pub(crate) mod open;
+pub(crate) mod profile;
 pub(crate) mod reader;
 pub(crate) mod rotation;
 pub(crate) mod scaler;

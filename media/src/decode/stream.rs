@@ -7,7 +7,7 @@
 use super::clock::StreamClock;
 use super::decoders::listed_decoder;
 use super::exif::exif_orientation;
-use super::mirror::mirrored;
+use super::mirror::unmirrored;
 use super::open::open_input;
 use super::rotation::{Orientation, frame_orientation, stream_orientation};
 use super::shown_frame::ShownFrame;
@@ -69,10 +69,8 @@ impl TimedFrame {
         let Some(orientation) = orientation.or_else(|| frame_orientation(&frame)) else {
             return Self { ticks, frame, rotation: 0 };
         };
-        match orientation.mirrored.then(|| mirrored(&frame)).flatten() {
-            Some(frame) => Self { ticks, frame, rotation: orientation.after_mirroring() },
-            None => Self { ticks, frame, rotation: orientation.degrees },
-        }
+        let (frame, rotation) = unmirrored(frame, orientation);
+        Self { ticks, frame, rotation }
     }
 }
 

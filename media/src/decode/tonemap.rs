@@ -5,7 +5,7 @@
 //! curve applies to the largest of R, G and B, and the other two follow in proportion, so colours
 //! keep their hue. HLG is first converted to display light (BT.2100-2, table 5).
 
-use super::colour::{ColourEncoding, Transfer};
+use super::colour::{ColourEncoding, Gamut, Transfer};
 use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
 use ffmpeg_next::frame;
@@ -90,7 +90,11 @@ impl ToneMap {
         let brightest = nits[0].max(nits[1]).max(nits[2]);
         let factor = self.compression[index(nits_to_pq(brightest))];
         let compressed = nits.map(|light| light * factor);
-        let narrow = if self.encoding.wide_gamut { bt2020_to_709(compressed) } else { compressed };
+        let narrow = match self.encoding.gamut {
+            Gamut::Bt2020 => bt2020_to_709(compressed),
+            Gamut::DisplayP3 => p3_to_709(compressed),
+            Gamut::Standard | Gamut::CinemaP3 => compressed,
+        };
         narrow.map(|light| self.code[index(light.clamp(0.0, 1.0).sqrt())])
     }
 
@@ -171,12 +175,27 @@ fn bt2020_to_709([r, g, b]: [f32; 3]) -> [f32; 3] {
     ]
 }
 
+/// SMPTE EG 432-1: converts linear light from P3's primaries, with the white of daylight, to
+/// BT.709's.
+fn p3_to_709([r, g, b]: [f32; 3]) -> [f32; 3] {
+    [
+        1.224_9 * r - 0.224_9 * g,
+        -0.042_1 * r + 1.042_1 * g,
+        -0.019_6 * r - 0.078_6 * g + 1.098_3 * b,
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn map(transfer: Transfer) -> ToneMap {
-        ToneMap::new(ColourEncoding { matrix: 9, full_range: false, transfer, wide_gamut: true })
+        ToneMap::new(ColourEncoding {
+            matrix: 9,
+            full_range: false,
+            transfer,
+            gamut: Gamut::Bt2020,
+        })
     }
 
     fn grey(map: &ToneMap, code: f32) -> u8 {

@@ -4,6 +4,7 @@
 use super::blend::{div255, scale};
 use super::planes::{Alpha, Chroma, Picture, SHIFT, weigh};
 use super::resize::{Kernel, kernels};
+use crate::decode::profile::ToSrgb;
 use ffmpeg_next::frame;
 
 /// Premultiplied RGBA, 4 bytes a pixel, with tight rows.
@@ -21,18 +22,32 @@ impl Raster {
         Self { width, height, data: vec![0; width * height * 4] }
     }
 
-    /// Converts a frame in straight RGBA.
-    pub(crate) fn from_straight(frame: &frame::Video) -> Self {
+    /// Converts a frame in straight RGBA, and its colours to sRGB if they need it.
+    pub(crate) fn from_straight(frame: &frame::Video, to_srgb: Option<&ToSrgb>) -> Self {
         let (width, height) = (frame.width() as usize, frame.height() as usize);
         let (data, stride) = (frame.data(0), frame.stride(0));
         let mut out = Vec::with_capacity(width * height * 4);
+        let mut converted = Vec::new();
         for row in 0..height {
-            for pixel in data[row * stride..][..width * 4].chunks_exact(4) {
+            let mut pixels = &data[row * stride..][..width * 4];
+            if let Some(to_srgb) = to_srgb {
+                converted.clear();
+                converted.extend_from_slice(pixels);
+                to_srgb.apply(&mut converted);
+                pixels = &converted;
+            }
+            for pixel in pixels.chunks_exact(4) {
                 let a = pixel[3];
                 out.extend([scale(pixel[0], a), scale(pixel[1], a), scale(pixel[2], a), a]);
             }
         }
         Self { width, height, data: out }
+    }
+
+    /// Adds the rows of another drawing of the same width below.
+    pub(crate) fn append(&mut self, below: Self) {
+        self.data.extend(below.data);
+        self.height += below.height;
     }
 
     /// Resizes the drawing by a cubic filter that widens as the drawing shrinks.
@@ -44,7 +59,8 @@ impl Raster {
         narrow.rows_to(height)
     }
 
-    fn columns_to(self, width: usize) -> Self {
+    /// Resizes the rows alone.
+    pub(crate) fn columns_to(self, width: usize) -> Self {
         let kernels = kernels(self.width, width);
         let mut data = Vec::with_capacity(width * self.height * 4);
         for row in self.data.chunks_exact(self.width * 4) {
@@ -56,7 +72,8 @@ impl Raster {
         Self { width, height: self.height, data }
     }
 
-    fn rows_to(self, height: usize) -> Self {
+    /// Resizes the columns alone.
+    pub(crate) fn rows_to(self, height: usize) -> Self {
         let stride = self.width * 4;
         let mut data = Vec::with_capacity(stride * height);
         let mut sums = vec![0i32; stride];

@@ -9,6 +9,8 @@ use std::path::Path;
 const MAX_PIXELS: u64 = 100_000_000;
 /// The most frames: an hour at 25 a second. They are listed in memory.
 const MAX_FRAMES: usize = 90_000;
+/// The largest colour profile that is read, in bytes: those of printers have one or two million.
+const MAX_PROFILE: u64 = 4 << 20;
 /// Frames with a shorter duration are shown for [`DEFAULT_MS`], as every browser does: hardly any
 /// encoder meant it.
 const MIN_MS: u32 = 11;
@@ -36,13 +38,15 @@ pub(super) struct WebpFrame {
     pub hides_all: bool,
 }
 
-/// The canvas size and the frames of an animated WebP.
+/// The canvas size, the colour profile and the frames of an animated WebP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WebpAnimation {
     pub width: u32,
     pub height: u32,
     /// Set if the file says that it has alpha.
     pub alpha: bool,
+    /// The ICC profile.
+    pub profile: Option<Vec<u8>>,
     pub frames: Vec<WebpFrame>,
 }
 
@@ -77,7 +81,8 @@ impl WebpAnimation {
             )));
         }
         let end = file.metadata().map_err(failed)?.len();
-        let mut animation = Self { width, height, alpha: flags & ALPHA != 0, frames: Vec::new() };
+        let alpha = flags & ALPHA != 0;
+        let mut animation = Self { width, height, alpha, profile: None, frames: Vec::new() };
         // The next chunk follows the first one, whose header gives its length.
         let mut at = 20 + to_even(number(&head, 16, 4));
         while let Some((kind, length)) = header(file, at).map_err(failed)? {
@@ -85,6 +90,11 @@ impl WebpAnimation {
             at = body.saturating_add(to_even(length));
             if body.saturating_add(length) > end {
                 break;
+            }
+            if &kind == b"ICCP" && length <= MAX_PROFILE {
+                let mut profile = Vec::new();
+                file.take(length).read_to_end(&mut profile).map_err(failed)?;
+                animation.profile = Some(profile);
             }
             if &kind == b"ANMF" {
                 let mut fields = Vec::new();

@@ -12,6 +12,7 @@ use super::decoders::listed_decoder;
 use super::scaler::{FrameRect, ScaleTarget, Scalers};
 use super::shown_frame::ShownFrame;
 use crate::error::{MediaError, Result};
+use crate::ffi;
 use canvas::WebpCanvas;
 use chunks::{WebpAnimation, WebpFrame};
 use composition::plan::Ratio;
@@ -137,7 +138,7 @@ impl AnimatedWebp {
             self.draw_frame(at)?;
             self.drawn = Some(at);
         }
-        self.shown = self.as_frame();
+        self.shown = self.as_frame()?;
         Ok(())
     }
 
@@ -171,12 +172,16 @@ impl AnimatedWebp {
         Ok(())
     }
 
-    fn as_frame(&self) -> frame::Video {
+    fn as_frame(&self) -> Result<frame::Video> {
         let mut frame = blank(self.animation.width, self.animation.height);
         let (stride, row) = (frame.stride(0), self.animation.width as usize * 4);
         let lines = frame.data_mut(0).chunks_mut(stride).zip(self.canvas.pixels.chunks_exact(row));
         lines.for_each(|(line, pixels)| line[..row].copy_from_slice(pixels));
-        frame
+        if let Some(profile) = &self.animation.profile {
+            ffi::attach_profile(&mut frame, profile)
+                .map_err(|error| MediaError::from_libav("reading a colour profile", error))?;
+        }
+        Ok(frame)
     }
 }
 

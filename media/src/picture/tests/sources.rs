@@ -78,6 +78,22 @@ fn ten_bits_and_another_matrix_give_the_same_colour() {
 }
 
 #[test]
+fn the_wide_colours_of_bt2020_become_those_of_bt709() {
+    // R 150 G 100 B 100 and R 120 G 170 B 110 in BT.2020, by BT.2087 on a screen of gamma 2.4.
+    for (codes, right) in [([453, 487, 600], [173, 91, 99]), ([591, 431, 433], [67, 175, 101])] {
+        let mut fixture = SegmentFixture::new(64, 48);
+        let path = fixture.path("wide.mkv");
+        flat(&path, Pixel::YUV444P10LE, codes, color::TransferCharacteristic::BT2020_10);
+        let source = fixture.add(&path);
+        fixture.layer(Asset::Video(video_of(picture_of(source))));
+        let frame = fixture.frame(0);
+        let seen = rgb_of(frame.y[100], frame.u[40], frame.v[40]);
+        let close = seen.iter().zip(right).all(|(seen, right)| seen.abs_diff(right) <= 4);
+        assert!(close, "{seen:?} and not {right:?}");
+    }
+}
+
+#[test]
 fn a_turned_picture_is_shown_upright() {
     let mut fixture = SegmentFixture::new(60, 80);
     let path = fixture.path("turned.mkv");
