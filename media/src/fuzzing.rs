@@ -36,6 +36,11 @@ fn assert_round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(value: &
     );
 }
 
+/// Reads the boxes of an AVIF picture.
+pub fn avif(file: &[u8]) {
+    crate::decode::still::avif::read_boxes(file);
+}
+
 /// Splits a stream of NAL units.
 pub fn annexb(stream: &[u8]) {
     for codec in [VideoCodec::H264, VideoCodec::H265] {

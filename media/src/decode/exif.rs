@@ -1,9 +1,9 @@
-//! Finds the orientation that cameras write into PNG and WebP files. In JPEG, libav finds it
+//! Finds the orientation that cameras write into PNG, WebP and TIFF files. In JPEG, libav finds it
 //! itself.
 
 use super::rotation::Orientation;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The most chunks that are read: pictures have a handful.
@@ -13,8 +13,8 @@ const MAX_BYTES: u64 = 64 << 10;
 /// The tag of the orientation (Exif 3.0, §4.6.5).
 const ORIENTATION_TAG: u16 = 0x0112;
 
-/// Returns the orientation in a PNG's or a WebP's Exif block; none if there is no block or it can't
-/// be read.
+/// Returns the orientation in a PNG's or a WebP's Exif block or in a TIFF's own directory; none if
+/// there is none or it can't be read.
 pub(crate) fn exif_orientation(path: &Path) -> Option<Orientation> {
     let mut file = File::open(path).ok()?;
     let mut head = [0; 12];
@@ -37,10 +37,17 @@ pub(crate) fn exif_orientation(path: &Path) -> Option<Orientation> {
             },
             0,
         )?
+    } else if is_tiff(&head) {
+        return orientation_in(&mut BufReader::new(file));
     } else {
         return None;
     };
-    orientation_in(block.strip_prefix(b"Exif\0\0").unwrap_or(&block))
+    orientation_in(&mut Cursor::new(block.strip_prefix(b"Exif\0\0").unwrap_or(&block)))
+}
+
+/// Returns whether a file begins as TIFF does.
+pub(crate) fn is_tiff(head: &[u8]) -> bool {
+    head.starts_with(b"II*\0") || head.starts_with(b"MM\0*")
 }
 
 /// Finds a chunk, searching from `at` on: `head` reads a chunk's length and whether it is the one,
@@ -68,25 +75,28 @@ fn find_chunk(
     None
 }
 
-/// Reads the orientation in a TIFF block: a byte order, then a first directory with entries of 12
-/// bytes.
-fn orientation_in(tiff: &[u8]) -> Option<Orientation> {
-    let little = tiff.starts_with(b"II");
-    let u16_at = |at: usize| -> Option<u16> {
-        let bytes = tiff.get(at..at + 2)?.try_into().ok()?;
-        Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+/// Reads the orientation in a TIFF file or block: a byte order, then a first directory with entries
+/// of 12 bytes.
+fn orientation_in(tiff: &mut (impl Read + Seek)) -> Option<Orientation> {
+    let mut read = |at: u64, length: usize| -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        tiff.seek(SeekFrom::Start(at)).ok()?;
+        tiff.read_exact(&mut bytes).ok()?;
+        Some(bytes)
     };
-    let u32_at = |at: usize| -> Option<u32> {
-        let bytes = tiff.get(at..at + 4)?.try_into().ok()?;
-        Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    let head = read(0, 8)?;
+    let little = head.starts_with(b"II");
+    let number = |bytes: &[u8]| -> u32 {
+        let place = |sum: u32, byte: &u8| sum << 8 | u32::from(*byte);
+        if little { bytes.iter().rev().fold(0, place) } else { bytes.iter().fold(0, place) }
     };
-    (u16_at(2)? == 42).then_some(())?;
-    let directory = u32_at(4)? as usize;
-    let entries = usize::from(u16_at(directory)?);
-    let entry = (0..entries)
-        .map(|entry| directory + 2 + entry * 12)
-        .find(|at| u16_at(*at) == Some(ORIENTATION_TAG))?;
-    let (degrees, mirrored) = match u16_at(entry + 8)? {
+    (number(&head[2..4]) == 42).then_some(())?;
+    let directory = u64::from(number(&head[4..8]));
+    let entries = number(&read(directory, 2)?);
+    let entry = (0..u64::from(entries))
+        .map_while(|entry| read(directory + 2 + entry * 12, 12))
+        .find(|entry| number(&entry[..2]) == u32::from(ORIENTATION_TAG))?;
+    let (degrees, mirrored) = match number(&entry[8..10]) {
         1 => (0, false),
         2 => (0, true),
         3 => (180, false),
@@ -106,15 +116,10 @@ mod tests {
 
     #[test]
     fn an_orientation_is_found_in_either_byte_order_and_invalid_blocks_have_none() {
+        let found = |block: &[u8]| orientation_in(&mut Cursor::new(block));
         let turned = Some(Orientation { degrees: 90, mirrored: false });
-        assert_eq!(
-            orientation_in(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"),
-            turned
-        );
-        assert_eq!(
-            orientation_in(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"),
-            turned
-        );
+        assert_eq!(found(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"), turned);
+        assert_eq!(found(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"), turned);
         for invalid in [
             &b""[..],
             b"II*\0",
@@ -122,7 +127,7 @@ mod tests {
             b"MM\0*\0\0\0\x08\xff\xff",
             b"II*\0\x08\0\0\0\x01\0\x12\x01",
         ] {
-            assert_eq!(orientation_in(invalid), None);
+            assert_eq!(found(invalid), None);
         }
     }
 }

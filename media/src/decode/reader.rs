@@ -4,6 +4,7 @@
 //! first is shown; after the end, the last.
 
 use super::shown_frame::ShownFrame;
+use super::still::StillPicture;
 use super::stream::StreamReader;
 use super::webp::AnimatedWebp;
 use crate::error::Result;
@@ -16,15 +17,20 @@ pub(crate) enum VideoReader {
     Stream(Box<StreamReader>),
     /// An animated WebP, which libav does not read.
     Webp(Box<AnimatedWebp>),
+    Still(Box<StillPicture>),
 }
 
 impl VideoReader {
-    /// Opens a stream by its index in the container. An animated WebP has one stream.
+    /// Opens a stream by its index in the container. A still picture and an animated WebP have one
+    /// stream.
     ///
     /// # Errors
     /// Bad input if the file is damaged or has no such stream; unsupported if its codec is not
     /// read.
     pub(crate) fn open(path: &Path, stream: u32) -> Result<Self> {
+        if let Some(still) = StillPicture::open(path)? {
+            return Ok(Self::Still(Box::new(still)));
+        }
         match AnimatedWebp::open(path)? {
             Some(webp) => Ok(Self::Webp(Box::new(webp))),
             None => Ok(Self::Stream(Box::new(StreamReader::open(path, stream)?))),
@@ -39,6 +45,7 @@ impl VideoReader {
         match self {
             Self::Stream(stream) => stream.frame_at(seconds),
             Self::Webp(webp) => webp.frame_at(seconds),
+            Self::Still(still) => Ok(still.frame()),
         }
     }
 }

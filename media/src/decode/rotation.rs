@@ -14,6 +14,20 @@ pub(crate) struct Orientation {
 }
 
 impl Orientation {
+    /// A picture that is stored upright.
+    pub(crate) const UPRIGHT: Self = Self { degrees: 0, mirrored: false };
+
+    /// Returns this orientation followed by a turn clockwise.
+    pub(crate) fn turned(self, degrees: u16) -> Self {
+        let degrees = if self.mirrored { 360 - degrees } else { degrees };
+        Self { degrees: (self.degrees + degrees) % 360, ..self }
+    }
+
+    /// Returns this orientation followed by an exchange of left and right.
+    pub(crate) fn mirrored(self) -> Self {
+        Self { mirrored: !self.mirrored, ..self }
+    }
+
     /// Returns the degrees for a picture that is mirrored before it is turned, if it is mirrored at
     /// all.
     pub(crate) fn after_mirroring(self) -> u16 {

@@ -7,6 +7,7 @@
 
 mod font;
 mod sound;
+mod still;
 mod subtitles;
 mod table;
 mod timeline;
@@ -14,6 +15,7 @@ mod video;
 mod webp;
 
 use crate::decode::open::open_input;
+use crate::decode::still::StillPicture;
 use crate::decode::svg::Svg;
 use crate::decode::webp::AnimatedWebp;
 use crate::protocol::Progress;
@@ -77,6 +79,9 @@ pub fn probe_with_progress(
     }
     if subtitles::are_subtitles(&head) {
         return Ok(Facts { text: Some(subtitles::read(path)?), ..empty_facts(hash, "subtitles") });
+    }
+    if let Some(still) = StillPicture::open(path)? {
+        return Ok(still::facts(&still, empty_facts(hash, still.format())));
     }
     if let Some(webp) = AnimatedWebp::open(path)? {
         return webp::facts(webp, empty_facts(hash, "webp"));
@@ -167,7 +172,8 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
         };
         return Err(first_error.unwrap_or_else(no_streams));
     }
-    let image = audio.is_empty() && is_still(&container, is_avif(&read_head(path)?), &video);
+    let image =
+        audio.is_empty() && is_still(&container, is_avif_sequence(&read_head(path)?), &video);
     if image {
         video.iter_mut().for_each(video::make_still);
     }
@@ -190,11 +196,10 @@ fn usable_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
     of(ffmpeg::media::Type::Video).chain(of(ffmpeg::media::Type::Audio)).collect()
 }
 
-/// Returns whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands").
-/// libav invents a clock for it.
-fn is_avif(head: &[u8]) -> bool {
-    head.get(4..12) == Some(b"ftypavif".as_slice())
-        || head.get(4..12) == Some(b"ftypavis".as_slice())
+/// Returns whether a file says that it is a sequence of AV1 pictures (AV1 Image File Format 1.1,
+/// "Brands"). libav invents a clock for it.
+fn is_avif_sequence(head: &[u8]) -> bool {
+    head.get(4..12) == Some(b"ftypavis".as_slice())
 }
 
 /// Returns whether a file says that it is a picture in HEVC (ISO/IEC 23008-12, "Brands"), as

@@ -2,6 +2,7 @@
 
 use super::timeline::PacketTimeline;
 use crate::decode::reader::VideoReader;
+use crate::decode::shown_frame::ShownFrame;
 use crate::{Result, ffi};
 use composition::plan::{ColourFacts, Ratio, VideoFacts};
 use ffmpeg_next::format::Pixel;
@@ -23,29 +24,42 @@ pub(super) fn facts(
     let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
     let mut reader = VideoReader::open(path, index)?;
     let shown = reader.frame_at(Ratio::ZERO)?;
-    let (first, rotation) = (shown.frame, shown.rotation);
     let variable_rate = timeline.is_some_and(PacketTimeline::is_uneven);
-    let (bits, alpha) = ffi::bits_and_alpha(first.format());
     Ok(VideoFacts {
         index,
-        codec: stream.parameters().id().name().to_owned(),
-        width: first.width(),
-        height: first.height(),
-        rotation,
-        sar: pixel_shape(first.aspect_ratio()),
         rate: rate(stream, timeline, variable_rate),
         variable_rate,
         frames: timeline
             .map(PacketTimeline::count)
             .or_else(|| u64::try_from(stream.frames()).ok().filter(|n| *n > 0)),
-        pixel_format: format_name(first.format()),
-        bits,
-        colour: colour(first),
-        interlaced: first.is_interlaced(),
-        alpha,
         start: timeline.map_or(Ratio::ZERO, PacketTimeline::start),
         keyframes: timeline.map(PacketTimeline::keyframes).unwrap_or_default(),
+        ..still_facts(&shown, stream.parameters().id().name())
     })
+}
+
+/// Returns the facts of one frame, which are all of a still picture's.
+pub(super) fn still_facts(shown: &ShownFrame<'_>, codec: &str) -> VideoFacts {
+    let frame = shown.frame;
+    let (bits, alpha) = ffi::bits_and_alpha(frame.format());
+    VideoFacts {
+        index: 0,
+        codec: codec.to_owned(),
+        width: frame.width(),
+        height: frame.height(),
+        rotation: shown.rotation,
+        sar: pixel_shape(frame.aspect_ratio()),
+        rate: None,
+        variable_rate: false,
+        frames: Some(1),
+        pixel_format: format_name(frame.format()),
+        bits,
+        colour: colour(frame),
+        interlaced: frame.is_interlaced(),
+        alpha,
+        start: Ratio::ZERO,
+        keyframes: Vec::new(),
+    }
 }
 
 /// Removes the facts that only a moving picture has.

@@ -12,7 +12,7 @@ use std::time::Duration;
 const MIB: u64 = 1 << 20;
 
 /// Decoders keep about 18 frames in flight, whatever the canvas: 2 GiB is enough for 8K sources of
-/// 10 bits.
+/// 10 bits, and for a still picture of 200 megapixels with 8 bytes a pixel.
 const PICTURE_MEMORY: u64 = 2048 * MIB;
 /// Encoder lookahead (x264: 60 frames of 1.5 B, with half-size copies and motion tables), layers
 /// of 4 × f32, and slack.
@@ -31,7 +31,8 @@ const NANOS_PER_PIXEL: u64 = 2_000;
 const NANOS_PER_SAMPLE: u64 = 200_000;
 /// A slow disk reads 20 MB a second.
 const NANOS_PER_BYTE: u64 = 50;
-/// The longest honest pause is one frame after a seek into a long GOP of large frames.
+/// The longest honest pause is one frame after a seek into a long GOP of large frames, or a still
+/// picture of 200 megapixels. It counts in processor time.
 const STALL: Duration = Duration::from_secs(60);
 
 impl Bounds {
@@ -71,7 +72,12 @@ impl Bounds {
     fn of_reading(source: &Path) -> Self {
         // The media process refuses an unreadable file with a better sentence than this could.
         let bytes = std::fs::metadata(source).map_or(0, |metadata| metadata.len());
-        Self { deadline: deadline(bytes.saturating_mul(NANOS_PER_BYTE)), ..Self::light() }
+        Self {
+            // The first frame is decoded, as for pictures.
+            memory: PICTURE_MEMORY,
+            deadline: deadline(bytes.saturating_mul(NANOS_PER_BYTE)),
+            ..Self::light()
+        }
     }
 
     fn of_pictures(segment: &Segment, frames: u64) -> Self {

@@ -13,5 +13,6 @@ mod reading;
 mod scenes;
 pub(crate) mod segments;
 mod sources;
+mod stills;
 mod sync;
 mod unusual;
