@@ -18,12 +18,16 @@ use std::path::Path;
 
 /// GIF counts time in hundredths of a second.
 const GIF_TIME: Rational = Rational(1, 100);
+/// The least delay of a GIF's frame that every browser keeps, in [`GIF_TIME`]: a shorter one is
+/// shown for a tenth of a second.
+const LEAST_GIF_DELAY: i64 = 2;
 /// 256 colours, in the layout that libavfilter uses.
 const PALETTE: (u32, u32) = (16, 16);
 /// WebP counts time in milliseconds.
 const WEBP_TIME: Rational = Rational(1, 1000);
 
-/// Writes a GIF.
+/// Writes a GIF and returns the number of its frames. Above 50 frames a second some are left out,
+/// and the length stays.
 ///
 /// # Errors
 /// Errors from decoding, encoding and writing.
@@ -32,7 +36,7 @@ pub(super) fn gif(
     frames: &FrameSource<'_>,
     out: &Path,
     report: &mut dyn FnMut(Progress),
-) -> Result<()> {
+) -> Result<u64> {
     let mut steps = StepProgress { done: 0, total: plan.frames * 2, report };
     let palette = choose_colours(plan, frames, &mut steps)?;
     // −1 plays once; n plays n times more.
@@ -43,8 +47,8 @@ pub(super) fn gif(
     };
     // By default the last frame lasts as long as the one before it, which rounding may have
     // shortened.
-    let last =
-        (gif_ticks(plan, plan.frames) - gif_ticks(plan, plan.frames.saturating_sub(1))).to_string();
+    let shown: Vec<i64> = (0..plan.frames).filter_map(|frame| gif_tick(plan, frame)).collect();
+    let last = (ticks(plan, plan.frames, GIF_TIME) - shown.last().unwrap_or(&0)).to_string();
     let options = [("loop", repeats.as_str()), ("final_delay", &last)];
     let mut writer =
         AnimationWriter::create(plan, ("gif", "gif", Pixel::PAL8), GIF_TIME, &options, out)?;
@@ -55,27 +59,45 @@ pub(super) fn gif(
     )?;
     dither.feed("palette", palette)?;
     dither.close("palette")?;
-    frames.each(|number, frame| {
-        dither.feed("pictures", as_bgra(frame, number)?)?;
+    let mut write = |dither: &mut FilterGraph| -> Result<()> {
         while let Some(mut dithered) = dither.take()? {
-            let number = dithered.pts().unwrap_or(0);
-            writer.push(&mut dithered, number)?;
+            let number = dithered.pts().unwrap_or(0) as u64;
+            writer.push(&mut dithered, gif_tick(plan, number).unwrap_or(0))?;
+        }
+        Ok(())
+    };
+    frames.each(|number, frame| {
+        if gif_tick(plan, number).is_some() {
+            dither.feed("pictures", as_bgra(frame, number)?)?;
+            write(&mut dither)?;
         }
         steps.advance();
         Ok(())
     })?;
     dither.close("pictures")?;
-    while let Some(mut dithered) = dither.take()? {
-        let number = dithered.pts().unwrap_or(0);
-        writer.push(&mut dithered, number)?;
-    }
-    writer.finish()
+    write(&mut dither)?;
+    writer.finish()?;
+    Ok(shown.len() as u64)
 }
 
-/// Returns the tick of [`GIF_TIME`] at which a frame begins.
-fn gif_ticks(plan: &Assemble, frame: u64) -> i64 {
+/// Returns the tick at which a GIF shows a frame; none if it leaves the frame out. Where frames
+/// come faster than [`LEAST_GIF_DELAY`], time is cut into parts of that length, and each part shows
+/// the first frame that begins in it.
+fn gif_tick(plan: &Assemble, frame: u64) -> Option<i64> {
+    let (num, den) = (u64::from(plan.rate.num), u64::from(plan.rate.den));
+    let parts_a_second = (GIF_TIME.1 as u64) / LEAST_GIF_DELAY as u64;
+    if num <= parts_a_second * den {
+        return Some(ticks(plan, frame, GIF_TIME));
+    }
+    let part = |frame: u64| frame * parts_a_second * den / num;
+    let is_first = frame == 0 || part(frame) != part(frame - 1);
+    is_first.then(|| part(frame) as i64 * LEAST_GIF_DELAY)
+}
+
+/// Returns the tick at which a frame begins.
+fn ticks(plan: &Assemble, frame: u64, time: Rational) -> i64 {
     use ffmpeg::Rescale;
-    (frame as i64).rescale(Rational(plan.rate.den as i32, plan.rate.num as i32), GIF_TIME)
+    (frame as i64).rescale(Rational(plan.rate.den as i32, plan.rate.num as i32), time)
 }
 
 /// Writes an animated WebP.
@@ -94,7 +116,7 @@ pub(super) fn webp(
     let mut writer = AnimationWriter::create(plan, format, WEBP_TIME, &[("loop", &plays)], out)?;
     frames.each(|number, frame| {
         let mut picture = as_bgra(frame, number)?;
-        writer.push(&mut picture, number as i64)?;
+        writer.push(&mut picture, ticks(plan, number, WEBP_TIME))?;
         steps.advance();
         Ok(())
     })?;
@@ -236,7 +258,6 @@ struct AnimationWriter<'a> {
     path: &'a Path,
     encoder: encoder::video::Encoder,
     output: Output,
-    frame_time: Rational,
     encoder_time: Rational,
     stream_time: Rational,
 }
@@ -270,39 +291,35 @@ impl<'a> AnimationWriter<'a> {
         settings.iter().for_each(|(name, value)| options.set(name, value));
         output.write_header_with(options).map_err(failed)?;
         let stream_time = output.stream(0).map_or(encoder_time, |stream| stream.time_base());
-        let frame_time = Rational(plan.rate.den as i32, plan.rate.num as i32);
-        Ok(Self { path, encoder, output, frame_time, encoder_time, stream_time })
+        Ok(Self { path, encoder, output, encoder_time, stream_time })
     }
 
-    /// Encodes the frame with this number.
-    fn push(&mut self, picture: &mut frame::Video, number: i64) -> Result<()> {
-        use ffmpeg::Rescale;
-        picture.set_pts(Some(number.rescale(self.frame_time, self.encoder_time)));
+    /// Encodes a frame that is shown from a tick on.
+    fn push(&mut self, picture: &mut frame::Video, tick: i64) -> Result<()> {
+        picture.set_pts(Some(tick));
         picture.set_kind(ffmpeg::picture::Type::None);
         self.encoder
             .send_frame(picture)
             .map_err(|error| MediaError::from_libav("encoding a picture", error))?;
-        self.drain(number)
+        self.drain()
     }
 
     fn finish(mut self) -> Result<()> {
         self.encoder
             .send_eof()
             .map_err(|error| MediaError::from_libav("flushing the encoder", error))?;
-        self.drain(0)?;
+        self.drain()?;
         self.output.write_trailer().map_err(|error| {
             MediaError::from_libav(format_args!("closing {}", self.path.display()), error)
         })
     }
 
-    fn drain(&mut self, number: i64) -> Result<()> {
-        use ffmpeg::Rescale;
+    fn drain(&mut self) -> Result<()> {
         loop {
             let mut packet = Packet::empty();
             match self.encoder.receive_packet(&mut packet) {
+                // Both containers take a frame's length from the next frame's time.
                 Ok(()) => {
-                    let at = |number: i64| number.rescale(self.frame_time, self.encoder_time);
-                    packet.set_duration(at(number + 1) - at(number));
                     packet.set_stream(0);
                     packet.rescale_ts(self.encoder_time, self.stream_time);
                     packet.write_interleaved(&mut self.output).map_err(|error| {

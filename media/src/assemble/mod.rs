@@ -37,6 +37,7 @@ pub fn assemble(
 ) -> Result<AssembleOutput> {
     check(plan, files)?;
     let frames = FrameSource::new(plan, files.segments);
+    let mut frame_count = plan.frames;
     let duration_ms = match plan.format {
         Format::Mp4 | Format::Webm => {
             join::join(plan, files, report)?;
@@ -44,7 +45,7 @@ pub fn assemble(
             milliseconds(plan)
         }
         Format::Gif => {
-            animate::gif(plan, &frames, files.out, report)?;
+            frame_count = animate::gif(plan, &frames, files.out, report)?;
             milliseconds(plan)
         }
         Format::Webp if plan.frames > 1 => {
@@ -58,7 +59,7 @@ pub fn assemble(
         Format::Mp3 | Format::Wav => copy_sound(files)?,
     };
     Ok(AssembleOutput {
-        frames: plan.frames,
+        frames: frame_count,
         bytes: file_size(files.out)?,
         duration_ms,
         poster_bytes: picture::poster(plan, plan.poster, &frames, files.poster)?,

@@ -273,6 +273,37 @@ fn gif_and_webp_are_animated_and_pictures_are_still() {
     }
 }
 
+#[test]
+fn a_gif_of_sixty_frames_a_second_keeps_its_length_and_has_no_delay_that_browsers_stretch() {
+    for (rate, frames, kept) in [
+        (Rate { num: 60, den: 1 }, 30, 25),
+        (Rate { num: 60_000, den: 1_001 }, 31, 26),
+        (Rate { num: 55, den: 1 }, 12, 11),
+        (Rate { num: 50, den: 1 }, 25, 25),
+    ] {
+        let mut fixture = AssembleFixture::new(Format::Gif, VideoCodec::Ffv1, &[frames]);
+        fixture.plan.rate = rate;
+        let (gif, output) = fixture.make_with_folder("film.gif");
+        let packets = packets(&gif.1);
+        let times: Vec<i64> = packets.iter().map(|packet| packet.1).collect();
+        assert_eq!((times.len(), output.frames), (kept, kept as u64), "{rate:?}: {times:?}");
+        assert!(times.windows(2).all(|two| two[1] - two[0] >= 2), "{rate:?}: {times:?}");
+        let end = times[kept - 1] + packets[kept - 1].2;
+        let right = (frames as f64 / rate.to_f64() * 100.0).round() as i64;
+        assert!(packets[kept - 1].2 >= 2 && end == right, "{rate:?}: {end} and not {right}");
+    }
+}
+
+#[test]
+fn a_webp_of_sixty_frames_a_second_keeps_its_length() {
+    let mut fixture = AssembleFixture::new(Format::Webp, VideoCodec::Ffv1, &[30]);
+    fixture.plan.rate = Rate { num: 60, den: 1 };
+    let (webp, _) = fixture.make_with_folder("film.webp");
+    let facts = crate::probe::probe(&webp.1, &composition::plan::SourceHash("00".into())).unwrap();
+    let seconds = facts.duration.unwrap().to_f64();
+    assert!((seconds - 0.5).abs() < 0.01, "{seconds}");
+}
+
 impl AssembleFixture {
     /// As `make`, keeping the folder alive.
     fn make_with_folder(self, name: &str) -> ((tempfile::TempDir, PathBuf), AssembleOutput) {
