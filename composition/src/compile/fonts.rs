@@ -1,4 +1,5 @@
-//! Replaces the names that callers use for their own fonts by family names.
+//! Replaces the names that callers use for their own fonts by family names, and warns of weights
+//! that a font does not have.
 //!
 //! A caller may name a font by the file's stem (`OpenSans-Bold`), its family or its full name. The
 //! engine knows font files by hash alone, so names are resolved here, from the faces that the probe
@@ -6,6 +7,7 @@
 
 use super::context::CompileContext;
 use super::scene::ClipLayer;
+use super::writing::{DEFAULT_FAMILY, DEFAULT_WEIGHTS};
 use crate::document::Src;
 use crate::plan::{Asset, FontFace, TextRun, TextStyle};
 
@@ -29,8 +31,47 @@ pub(super) fn resolve_families(context: &mut CompileContext, clip_layers: &mut [
             });
         }
     }
-    let layers = clip_layers.iter_mut().map(|item| &mut item.layer.asset);
-    layers.flat_map(runs).for_each(|run| resolve_family(&faces, &mut run.style));
+    for item in clip_layers {
+        for run in runs(&mut item.layer.asset) {
+            resolve_family(&faces, &mut run.style);
+            if let Some(warning) = missing_weight(&faces, &run.style) {
+                context.warn(&item.pointer, warning);
+            }
+        }
+    }
+}
+
+/// The warning of a weight that no face of the font has; none for fonts of the machine, of which
+/// the engine warns.
+fn missing_weight(faces: &[NamedFace], style: &TextStyle) -> Option<String> {
+    let family = normalised(&style.family);
+    let own = faces.iter().filter(|named| named.family == family);
+    let mut ranges: Vec<(u16, u16)> = own
+        .map(|named| named.face.weights.unwrap_or((named.face.weight, named.face.weight)))
+        .collect();
+    if family == normalised(DEFAULT_FAMILY) {
+        ranges.extend(DEFAULT_WEIGHTS.map(|weight| (weight, weight)));
+    }
+    ranges.sort_unstable();
+    ranges.dedup();
+    let lacks = ranges.iter().all(|(least, most)| !(*least..=*most).contains(&style.weight));
+    let names: Vec<String> = ranges
+        .iter()
+        .map(
+            |(least, most)| {
+                if least == most { least.to_string() } else { format!("{least} to {most}") }
+            },
+        )
+        .collect();
+    (lacks && !ranges.is_empty()).then(|| {
+        format!(
+            "has text of weight {}, and the font `{}` has only {}: the nearest is drawn; ask for \
+             one of these, or add a file with that weight to `timeline.fonts`",
+            style.weight,
+            style.family,
+            names.join(", ")
+        )
+    })
 }
 
 fn runs(asset: &mut Asset) -> &mut [TextRun] {

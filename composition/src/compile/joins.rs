@@ -66,7 +66,13 @@ fn rest_of(earlier: &mut ClipLayer, later: &ClipLayer, canvas: &Canvas) -> Optio
         leave,
         ..earlier.layer.clone()
     };
-    let clip = ClipLayer { start: later.start, layer, cuts_hard: false, opaque: earlier.opaque };
+    let clip = ClipLayer {
+        pointer: earlier.pointer.clone(),
+        start: later.start,
+        layer,
+        cuts_hard: false,
+        opaque: earlier.opaque,
+    };
     Some(Rest { clip, above })
 }
 

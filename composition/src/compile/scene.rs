@@ -10,6 +10,8 @@ use crate::syntax::{Asset as Written, ChromaKeyForm, TextAsset};
 
 /// A clip's layer in frames of the clip, counted from 0.
 pub(super) struct ClipLayer {
+    /// The clip's place in the composition, for warnings.
+    pub pointer: String,
     /// The frame of the output range on which the clip begins; negative if the range begins later.
     pub start: i64,
     /// The layer over all frames of the clip.
@@ -63,6 +65,7 @@ pub(super) fn layers(context: &mut CompileContext, timing: &Timing) -> Vec<ClipL
             let cuts_hard = joins::fills_frames(&layer.asset) || !layer.mattes.is_empty();
             let opaque = opaque(context, placed);
             track_layers.push(ClipLayer {
+                pointer: placed.clip.pointer.clone(),
                 start: placed.span.from as i64 - timing.window.from as i64,
                 layer,
                 cuts_hard,

@@ -14,7 +14,9 @@ use crate::syntax::{
 };
 
 /// The default family, which the engine bundles.
-const DEFAULT_FAMILY: &str = "Open Sans";
+pub(super) const DEFAULT_FAMILY: &str = "Open Sans";
+/// The weights in which the engine bundles it.
+pub(super) const DEFAULT_WEIGHTS: [u16; 2] = [400, 700];
 /// The size of text that has none, as a share of the frame's shorter side: 48 pixels of 720.
 const DEFAULT_SIZE: (i64, i64) = (1, 15);
 /// The outline of text that has no style, as a share of its size: it is read on any picture.

@@ -131,5 +131,8 @@ pub struct FontFace {
     pub full_name: String,
     /// The weight, 100 to 900; the default one of a variable font.
     pub weight: u16,
+    /// The least and the greatest weight of a variable font.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<(u16, u16)>,
     pub italic: bool,
 }

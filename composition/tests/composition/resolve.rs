@@ -416,6 +416,7 @@ fn a_font_is_found_by_file_stem_family_or_full_name() {
                 family: "Open Sans".into(),
                 full_name: "Open Sans Bold".into(),
                 weight: 700,
+                weights: None,
                 italic: false,
             }];
         }
@@ -429,4 +430,41 @@ fn a_font_is_found_by_file_stem_family_or_full_name() {
     assert_eq!(family(" open sans ", 400), "Open Sans");
     assert_eq!(family("Open Sans Bold", 700), "Open Sans");
     assert_eq!(family("Roboto", 400), "Roboto");
+}
+
+#[test]
+fn a_weight_that_the_font_does_not_have_gives_a_warning() {
+    let warnings = |family: &str, weight: u16, weights: Option<(u16, u16)>| {
+        let font = json!({ "family": family, "weight": weight });
+        let asset = json!({ "type": "text", "text": "a", "font": font });
+        let mut document = video(json!([track(json!([clip(asset, 0.0, 1.0)]))]));
+        document["timeline"]["fonts"] = json!([{ "src": "https://example.test/Own.ttf" }]);
+        let composition = parse(&document).unwrap();
+        let mut facts = crate::fixtures::facts(&composition);
+        for facts in facts.values_mut() {
+            facts.faces = vec![FontFace {
+                family: "Own".into(),
+                full_name: "Own".into(),
+                weight: 400,
+                weights,
+                italic: false,
+            }];
+        }
+        composition::compile(&composition, &facts).unwrap().warnings
+    };
+    for (family, weight, weights) in [
+        ("Open Sans", 700, None),
+        ("Own", 400, None),
+        ("Own", 900, Some((200, 900))),
+        // The fonts of a machine are known where they are drawn.
+        ("Roboto", 900, None),
+    ] {
+        assert_eq!(warnings(family, weight, weights), [""; 0], "{family} {weight}");
+    }
+    let heavy = warnings("Open Sans", 900, None);
+    let [warning] = heavy.as_slice() else { panic!("{heavy:?}") };
+    assert!(warning.starts_with("/timeline/tracks/0/clips/0 has text of weight 900"), "{warning}");
+    assert!(warning.contains("`Open Sans` has only 400, 700"), "{warning}");
+    let outside = warnings("Own", 900, Some((200, 800)));
+    assert!(outside[0].contains("`Own` has only 200 to 800"), "{outside:?}");
 }

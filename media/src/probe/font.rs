@@ -74,8 +74,16 @@ fn describe(face: &Face<'_>) -> FontFace {
         full_name: name(face, name_id::FULL_NAME).unwrap_or_else(|| family.clone()),
         family,
         weight: face.weight().to_number(),
+        weights: weights(face),
         italic: face.is_italic() || face.is_oblique(),
     }
+}
+
+/// Returns the range of a variable font's weight axis.
+fn weights(face: &Face<'_>) -> Option<(u16, u16)> {
+    let weight = ttf_parser::Tag::from_bytes(b"wght");
+    let axis = face.variation_axes().into_iter().find(|axis| axis.tag == weight)?;
+    Some((axis.min_value as u16, axis.max_value as u16))
 }
 
 /// Returns a name in English if the font has it, otherwise the first in any language.

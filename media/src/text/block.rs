@@ -27,7 +27,15 @@ impl TextContext {
         let layout = lay_out(text, width, height, scale, &mut self.book);
         for run in &text.runs {
             let style = &run.style;
-            if !self.book.face(&style.family, style.weight, style.italic).found {
+            let face = self.book.face(&style.family, style.weight, style.italic);
+            if !face.has_weight {
+                self.warnings.insert(format!(
+                    "the font \"{}\" of this machine has no weight {}: {} is drawn; add a file \
+                     with that weight to timeline.fonts",
+                    face.family, style.weight, face.weight
+                ));
+            }
+            if !face.found {
                 self.warnings.insert(format!(
                     "no font is called \"{}\": Open Sans is used instead; name another font or add \
                      its file to timeline.fonts",

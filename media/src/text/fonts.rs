@@ -103,6 +103,8 @@ pub(crate) struct FontBook {
     files: Vec<PathBuf>,
     folders: FontFolders,
     folders_read: bool,
+    /// The families that do not come from the machine, normalised.
+    own: BTreeSet<String>,
     /// The weights in which every family is offered.
     offered: BTreeSet<u16>,
     used: BTreeSet<String>,
@@ -117,6 +119,9 @@ pub(crate) struct Face {
     pub weight: u16,
     /// Unset if the name was not found and [`DEFAULT_FAMILY`] is used.
     pub found: bool,
+    /// Unset if the family comes from this machine and lacks the requested weight. Of other fonts
+    /// it is known when a composition is compiled.
+    pub has_weight: bool,
 }
 
 impl FontBook {
@@ -141,6 +146,7 @@ impl FontBook {
             db.load_font_source(Source::Binary(Arc::new(font)));
         }
         db.set_sans_serif_family(DEFAULT_FAMILY);
+        let own = families(&db);
         // Not the machine's locale: text must break and fall back the same everywhere.
         let system =
             FontSystem::new_with_locale_and_db_and_fallback("en-US".to_owned(), db, FallbackOrder);
@@ -149,6 +155,7 @@ impl FontBook {
             files: files.to_vec(),
             folders,
             folders_read: false,
+            own,
             offered: BTreeSet::new(),
             used: BTreeSet::new(),
         })
@@ -178,11 +185,7 @@ impl FontBook {
         let files = self.folders.files();
         let db = self.system.db_mut();
         let before = db.len();
-        let known: BTreeSet<String> = db
-            .faces()
-            .flat_map(|face| &face.families)
-            .map(|(family, _)| normalised(family))
-            .collect();
+        let known = families(db);
         for path in files {
             // An unreadable file among the machine's fonts is skipped.
             for id in db.load_font_source(Source::File(path)) {
@@ -256,7 +259,9 @@ impl FontBook {
                 .unwrap_or(false);
             if varies { Some(weight) } else { db.face(id).map(|face| face.weight.0) }
         });
-        Face { family: family.to_owned(), weight: nearest_weight.unwrap_or(weight), found: true }
+        let nearest_weight = nearest_weight.unwrap_or(weight);
+        let has_weight = nearest_weight == weight || self.own.contains(&normalised(family));
+        Face { family: family.to_owned(), weight: nearest_weight, found: true, has_weight }
     }
 
     /// Offers every family in a weight, by its nearest face.
@@ -297,6 +302,12 @@ impl FontBook {
     pub(crate) fn used(&self) -> Vec<String> {
         self.used.iter().cloned().collect()
     }
+}
+
+/// Returns the names of all families, normalised.
+fn families(db: &Database) -> BTreeSet<String> {
+    let names = db.faces().flat_map(|face| &face.families);
+    names.map(|(family, _)| normalised(family)).collect()
 }
 
 /// Returns whether a variable font has a weight.

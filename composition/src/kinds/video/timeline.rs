@@ -235,7 +235,7 @@ impl<'a> TimelineBuilder<'a> {
             "type": "rich-caption",
             "words": words,
             "font": {
-                "family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 800,
+                "family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 700,
                 "color": "#ffffff",
             },
             "stroke": {"color": "#000000", "width": (short / 120).max(2)},
