@@ -89,6 +89,8 @@ fn failure(report: ProcessReport) -> JobError {
         ProcessExit::NotStarted(number, _) => not_started(*number),
         ProcessExit::OutOfMemory(_) => (code::OUT_OF_MEMORY, ErrorClass::Permanent),
         ProcessExit::Timeout(_) | ProcessExit::Stalled(_) => (code::TIMEOUT, ErrorClass::Transient),
+        // It would cost as much again.
+        ProcessExit::TooCostly(_) => (code::TIMEOUT, ErrorClass::Permanent),
         ProcessExit::Killed => (code::CRASHED, ErrorClass::Transient),
         ProcessExit::Crashed { .. } => (code::CRASHED, ErrorClass::Bug),
         ProcessExit::Internal(_) | ProcessExit::Done(_) | ProcessExit::Cancelled => {

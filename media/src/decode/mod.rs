@@ -4,6 +4,7 @@ pub(crate) mod bits;
 pub(crate) mod clock;
 pub(crate) mod colour;
 pub(crate) mod convert;
+mod cost;
 pub(crate) mod decoders;
 pub(crate) mod deinterlace;
 pub(crate) mod exif;

@@ -1,23 +1,30 @@
 //! Draws SVG pictures with resvg. Nothing outside the file is read: references to other files and
 //! addresses draw nothing.
 
+use super::cost::{CostError, within};
 use crate::error::{MediaError, Result};
 use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
 use crate::text::fonts::{BUNDLED, DEFAULT_FAMILY, FontBook};
 use resvg::usvg::{ImageHrefResolver, Options, Tree, fontdb};
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tiny_skia::{Pixmap, Transform};
 
 /// The largest SVG that is read, in bytes. The parser itself bounds entities and nesting.
 const MAX_BYTES: u64 = 8 << 20;
 
+/// The processor time in which an SVG must be read, and the same for drawing it once: elaborate
+/// maps take a second or two. A few bytes of nested references or filters would take hours.
+const MAX_COST: Duration = Duration::from_secs(10);
+
 /// A parsed SVG.
 pub(crate) struct Svg {
-    tree: Tree,
+    tree: Arc<Tree>,
+    /// The processor time in which it must be drawn.
+    max_cost: Duration,
     has_text: bool,
 }
 
@@ -25,7 +32,7 @@ impl Svg {
     /// Reads a file if it is an SVG; `None` if it is not. `book` has the fonts for its text.
     ///
     /// # Errors
-    /// Bad input if it is an SVG but broken or too large.
+    /// Bad input if it is an SVG but broken, too large, or takes too long to read.
     pub(crate) fn open(path: &Path, book: &FontBook) -> Result<Option<Self>> {
         let failed = |error: std::io::Error| {
             MediaError::from_io(format_args!("reading {}", path.display()), &error)
@@ -44,11 +51,13 @@ impl Svg {
             )));
         }
         let has_text = contains_text(&head);
-        let tree =
-            Tree::from_data(&head, &options(font_database(has_text, book))).map_err(|error| {
-                MediaError::BadInput(format!("the SVG {} cannot be read: {error}", path.display()))
-            })?;
-        Ok(Some(Self { tree, has_text }))
+        let fonts = font_database(has_text, book);
+        let parsed = within(MAX_COST, move || Tree::from_data(&head, &options(fonts)))?;
+        let name = format!("the SVG {}", path.display());
+        let tree = parsed
+            .map_err(|error| not_drawn(&name, error))?
+            .map_err(|error| MediaError::BadInput(format!("{name} cannot be read: {error}")))?;
+        Ok(Some(Self { tree: Arc::new(tree), max_cost: MAX_COST, has_text }))
     }
 
     /// Returns whether it contains text, which needs fonts.
@@ -65,7 +74,8 @@ impl Svg {
     /// Draws a part (left, top, width, height as shares of the drawing) at a size in pixels.
     ///
     /// # Errors
-    /// Out of memory for sizes that cannot be held; bad input if the renderer panics.
+    /// Out of memory for sizes that cannot be held; bad input if the renderer panics or takes too
+    /// long.
     pub(crate) fn draw(
         &self,
         crop: [f64; 4],
@@ -83,16 +93,27 @@ impl Svg {
             .post_scale(width as f32 / (w * size.width()), height as f32 / (h * size.height()));
         // resvg's filters panic on numbers that they do not expect, and the file comes from
         // outside.
-        let drawn = catch_unwind(AssertUnwindSafe(|| {
-            resvg::render(&self.tree, transform, &mut pixmap.as_mut())
-        }));
-        drawn.map_err(|_| {
-            MediaError::BadInput(
-                "an SVG cannot be drawn: its filters or shapes are beyond all bounds".into(),
-            )
+        let tree = self.tree.clone();
+        let drawn = within(self.max_cost, move || {
+            resvg::render(&tree, transform, &mut pixmap.as_mut());
+            pixmap
         })?;
+        let pixmap = drawn.map_err(|error| not_drawn("an SVG", error))?;
         Ok(Raster::from_pixmap(pixmap).into_picture(chroma))
     }
+}
+
+fn not_drawn(svg: &str, error: CostError) -> MediaError {
+    MediaError::BadInput(match error {
+        CostError::TooCostly => format!(
+            "{svg} takes more than {} s of processor time: use fewer or smaller filters, patterns \
+             and repeated elements, or save it as PNG",
+            MAX_COST.as_secs()
+        ),
+        CostError::Panicked => {
+            format!("{svg} cannot be drawn: its filters or shapes are beyond all bounds")
+        }
+    })
 }
 
 /// Returns whether a file begins as SVG does: markup in which an `svg` element opens.
@@ -155,6 +176,25 @@ mod tests {
         let drawn = svg.draw([0.0, 0.0, 1.0, 1.0], 9, 9, Chroma::Full);
         // In a release build the numbers wrap, and the filter is drawn.
         assert!(matches!(drawn, Ok(_) | Err(MediaError::BadInput(_))));
+    }
+
+    #[test]
+    fn an_svg_that_would_be_drawn_for_hours_is_bad_input() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("wide.svg");
+        // Each pixel is the darkest of a hundred thousand.
+        let wide = r##"
+            <svg xmlns="http://www.w3.org/2000/svg" width="900" height="900">
+            <filter id="a"><feMorphology radius="160"/></filter>
+            <circle cx="450" cy="450" r="400" filter="url(#a)"/></svg>"##;
+        std::fs::write(&path, wide).expect("written");
+        let book = FontBook::new(&[], crate::text::FontFolders(Vec::new())).expect("a book");
+        let svg = Svg::open(&path, &book).expect("it is read").expect("an SVG");
+        let impatient = Svg { max_cost: Duration::from_millis(100), ..svg };
+        let drawn = impatient.draw([0.0, 0.0, 1.0, 1.0], 900, 900, Chroma::Full);
+        let error = drawn.map(|picture| picture.width).expect_err("too costly");
+        assert!(matches!(error, MediaError::BadInput(_)), "{error:?}");
+        assert!(error.to_string().contains("processor time"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod process_group;
 mod run;
 mod scratch;
 mod spawner;
+mod stall;
 mod syscalls;
 
 pub use crate::protocol::{Bounds, Confinement, SandboxPolicy};

@@ -39,10 +39,13 @@ pub enum ProcessExit {
     OutOfMemory(String),
     /// The engine or the machine failed.
     Internal(String),
-    /// The deadline passed, on the clock or in processor time.
+    /// The deadline passed on the clock.
     Timeout(Duration),
-    /// No progress was reported for this long.
+    /// No progress was reported for this long, nor processor time used.
     Stalled(Duration),
+    /// It used this much processor time, which is more than its job may. The same job would do so
+    /// again.
+    TooCostly(Duration),
     /// The caller cancelled the run.
     Cancelled,
     /// Something else killed it: mostly the kernel, when the machine's memory was full.
@@ -75,7 +78,7 @@ impl ProcessExit {
     /// not end.
     pub(super) fn from_exit(status: ExitStatus, log: &str, deadline: Duration) -> Self {
         match status.signal() {
-            Some(libc::SIGXCPU) => Self::Timeout(deadline),
+            Some(libc::SIGXCPU) => Self::TooCostly(deadline),
             Some(libc::SIGXFSZ) => {
                 Self::FileTooLarge("a file grew beyond the bound that its job allows".into())
             }
@@ -106,6 +109,11 @@ impl ProcessExit {
             Self::Stalled(after) => {
                 format!("it made no progress for {} s and was ended", after.as_secs_f64())
             }
+            Self::TooCostly(after) => format!(
+                "it used {} s of processor time, which is more than its job may, and was ended; \
+                 make its sources smaller or simpler",
+                after.as_secs_f64()
+            ),
             Self::Cancelled => "it was cancelled".into(),
             Self::Killed => {
                 "its process was killed from outside, most likely because the machine's memory was \
@@ -132,7 +140,7 @@ mod tests {
 
     #[test]
     fn signals_of_resource_limits_are_not_crashes() {
-        assert!(matches!(exit(libc::SIGXCPU, ""), ProcessExit::Timeout(_)));
+        assert!(matches!(exit(libc::SIGXCPU, ""), ProcessExit::TooCostly(_)));
         assert!(matches!(exit(libc::SIGXFSZ, ""), ProcessExit::FileTooLarge(_)));
         assert_eq!(exit(libc::SIGKILL, ""), ProcessExit::Killed);
         let crash = ProcessExit::Crashed { signal: Some(libc::SIGSEGV), code: None };

@@ -5,6 +5,7 @@ use super::process_exit::{ProcessExit, ProcessReport};
 use super::process_group::ProcessGroup;
 use super::scratch::Scratch;
 use super::spawner::Spawner;
+use super::stall::StallWatch;
 use crate::protocol::{Bounds, Confinement, JobRequest, MediaJob, Progress, Reply, SandboxPolicy};
 use std::ffi::OsString;
 use std::io;
@@ -15,7 +16,7 @@ use std::sync::Once;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// No honest reply is longer: facts about a day of video, with a keyframe index, take a few
@@ -192,12 +193,13 @@ async fn watch(
     let Started { mut child, mut control, replies, log, line, group } = started;
     let mut received = Received::default();
     let mut tail = LogTail::default();
+    let stall = StallWatch::new(child.id(), bounds.stall);
     let ended_early = {
         let exchange = async {
             // If the process dies while it reads its job, the pipe breaks; its exit status says
             // more.
             let _ = control.write_all(&line).await;
-            read_replies(replies, bounds, &mut received, on_progress).await
+            read_replies(replies, stall, &mut received, on_progress).await
         };
         let mut exchange = pin!(with_log(exchange, log, &mut tail));
         tokio::select! {
@@ -233,28 +235,29 @@ async fn watch(
 /// Reads replies until the process closes them (`None`), breaks the protocol, or stalls.
 async fn read_replies(
     replies: impl AsyncRead + Unpin,
-    bounds: Bounds,
+    mut stall: StallWatch,
     received: &mut Received,
     on_progress: &mut impl FnMut(Progress),
 ) -> Option<ProcessExit> {
     let mut lines = BufReader::new(replies);
-    let mut furthest = None;
-    let mut last_progress = Instant::now();
     loop {
-        let reply = tokio::select! {
-            reply = next_reply(&mut lines) => reply,
-            () = sleep_until(last_progress + bounds.stall) => {
-                return Some(ProcessExit::Stalled(bounds.stall));
+        // A look must not lose the part of a line that has been read.
+        let mut reply = pin!(next_reply(&mut lines));
+        let reply = loop {
+            tokio::select! {
+                reply = &mut reply => break reply,
+                () = sleep_until(stall.next_look()) => {
+                    if let Some(exit) = stall.look() {
+                        return Some(exit);
+                    }
+                }
             }
         };
         match reply {
             Ok(None) => return None,
             Ok(Some(Reply::Confined(layers))) => received.confinement = Some(layers),
             Ok(Some(Reply::Progress(progress))) => {
-                if furthest.is_none_or(|furthest| progress.done > furthest) {
-                    furthest = Some(progress.done);
-                    last_progress = Instant::now();
-                }
+                stall.progress(progress.done);
                 on_progress(progress);
             }
             Ok(Some(Reply::Done(output))) => received.exit = Some(ProcessExit::Done(output)),

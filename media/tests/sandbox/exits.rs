@@ -66,9 +66,9 @@ async fn spinning_beyond_the_deadline_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn progress_that_stops_is_a_stall() {
+async fn processor_time_without_progress_is_too_costly() {
     let report = run(spinning(false), |bounds| bounds.stall = Duration::from_millis(300)).await;
-    assert!(matches!(report.exit, ProcessExit::Stalled(_)), "{report:?}");
+    assert!(matches!(report.exit, ProcessExit::TooCostly(_)), "{report:?}");
 }
 
 #[tokio::test]
