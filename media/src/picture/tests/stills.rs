@@ -6,15 +6,10 @@ use super::segments::{SegmentFixture, picture_of};
 use crate::picture::planes::{Chroma, rgb_of};
 use crate::probe::probe;
 use composition::plan::*;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The colours in the middle of each of `columns` equal columns of the picture's frame.
-fn columns(
-    fixture: &mut SegmentFixture,
-    path: &PathBuf,
-    frame: u64,
-    columns: usize,
-) -> Vec<[u8; 3]> {
+fn columns(fixture: &mut SegmentFixture, path: &Path, frame: u64, columns: usize) -> Vec<[u8; 3]> {
     let source = fixture.add(path);
     assert!(probe(path, &source).unwrap().image, "{} is a still", path.display());
     fixture.layers().clear();
