@@ -11,18 +11,23 @@ use crate::plan::{
 use crate::syntax::{Asset, FadeEffect, RoleName, Soundtrack};
 
 /// Samples per second of all sound that Spool makes.
-const RATE: u32 = 48_000;
+pub(super) const SAMPLE_RATE: u32 = 48_000;
 /// The length of a fade that is given by name, in samples: two seconds.
-const NAMED_FADE: u64 = 2 * RATE as u64;
+const NAMED_FADE: u64 = 2 * SAMPLE_RATE as u64;
+
+/// The sample nearest to a time; halves go up. A time before zero gives sample zero.
+pub(super) fn sample_at(seconds: Ratio) -> u64 {
+    u64::try_from(seconds.times(Ratio::whole(i64::from(SAMPLE_RATE))).round_half_up()).unwrap_or(0)
+}
 
 /// The sound of the output range; none if it is silent.
 pub(super) fn mix(context: &mut CompileContext, timing: &Timing) -> Option<Sound> {
     let output = &context.composition.output;
     let codec = codec(output.format).filter(|_| !output.mute)?;
-    let clock = SampleClock { rate: context.composition.canvas.rate, window: timing.window };
+    let range = timing.samples;
     let mut items: Vec<SoundItem> =
-        timing.placed.iter().filter_map(|placed| clip_item(context, &clock, placed)).collect();
-    items.extend(soundtrack_items(context, &clock));
+        timing.placed.iter().filter_map(|placed| clip_item(context, range, placed)).collect();
+    items.extend(soundtrack_items(context, range));
     items.retain(|item| item.samples > 0 && item.volume != Curve::Still(Micro::ZERO));
     items.sort_by_key(|item| item.start);
     if items.is_empty() {
@@ -31,11 +36,11 @@ pub(super) fn mix(context: &mut CompileContext, timing: &Timing) -> Option<Sound
     let has = |role: Role| items.iter().any(|item| item.role == role);
     let ducks = has(Role::Voice) && has(Role::Music);
     Some(Sound {
-        samples: clock.samples(timing.window),
+        samples: range.len(),
         ducking: context.composition.ducking.filter(|_| ducks),
         items,
         loudness: output.loudness,
-        recipe: SoundRecipe { codec, bitrate: bitrate(codec), rate: RATE, channels: 2 },
+        recipe: SoundRecipe { codec, bitrate: bitrate(codec), rate: SAMPLE_RATE, channels: 2 },
     })
 }
 
@@ -56,23 +61,6 @@ fn bitrate(codec: SoundCodec) -> u32 {
         SoundCodec::Aac | SoundCodec::Mp3 => 192_000,
         SoundCodec::Opus => 128_000,
         SoundCodec::Pcm16 => 1_536_000,
-    }
-}
-
-/// Converts frames of the output range to samples.
-struct SampleClock {
-    rate: crate::plan::Rate,
-    window: Span,
-}
-
-impl SampleClock {
-    /// The sample of the output range at which a frame of the timeline begins.
-    fn sample(&self, frame: u64) -> u64 {
-        self.rate.samples(frame.saturating_sub(self.window.from), RATE)
-    }
-
-    fn samples(&self, span: Span) -> u64 {
-        self.sample(span.to) - self.sample(span.from)
     }
 }
 
@@ -124,11 +112,7 @@ fn settings_of(asset: &Asset) -> Option<SoundSettings<'_>> {
     }
 }
 
-fn clip_item(
-    context: &mut CompileContext,
-    clock: &SampleClock,
-    placed: &Placed,
-) -> Option<SoundItem> {
+fn clip_item(context: &mut CompileContext, range: Span, placed: &Placed) -> Option<SoundItem> {
     let settings = settings_of(&placed.clip.written.asset)?;
     let Some((facts, audio)) = context.sound_of(placed.clip) else {
         if !matches!(placed.clip.written.asset, Asset::Video(_)) {
@@ -144,27 +128,27 @@ fn clip_item(
         );
         return None;
     }
-    item(clock, placed.span, &settings, facts, audio)
+    item(range, placed.samples, &settings, facts, audio)
 }
 
-/// A sound on the clock of the output range, cut to the range.
+/// A sound that is heard in `span` of the timeline's samples, cut to the range and on its clock.
 fn item(
-    clock: &SampleClock,
+    range: Span,
     span: Span,
     settings: &SoundSettings,
     facts: &Facts,
     audio: &AudioFacts,
 ) -> Option<SoundItem> {
-    let shown = span.meet(clock.window);
-    if shown.is_empty() {
+    let heard = span.meet(range);
+    if heard.is_empty() {
         return None;
     }
-    let whole = SampleClock { rate: clock.rate, window: span }.samples(span);
+    let whole = span.len();
     let (fade_in, fade_out) = fades(settings, whole);
     let speed = settings.speed.map_or(Ratio::ONE, |speed| speed.0);
     let full = SoundItem {
         source: stream(facts, audio.index),
-        start: clock.sample(shown.from),
+        start: heard.from - range.from,
         samples: whole,
         trim: settings.trim.map_or(Ratio::ZERO, |trim| trim.0),
         speed,
@@ -175,15 +159,12 @@ fn item(
         fade_out_after: 0,
         role: settings.role.map_or(settings.default_role, role),
     };
-    let cut = clock.rate.samples(shown.from - span.from, RATE);
-    Some(cut_to(full, cut, clock.samples(shown)))
+    Some(cut_to(full, heard.from - span.from, heard.len()))
 }
 
 fn volume(written: Option<&Moving>, samples: u64) -> Curve {
-    let tick = |seconds: Ratio| {
-        u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).round_half_up()).unwrap_or(0)
-    };
-    CurveBuilder { value: &Ratio::to_micro, tick: &tick, ticks: samples }.curve(written, Ratio::ONE)
+    CurveBuilder { value: &Ratio::to_micro, tick: &sample_at, ticks: samples }
+        .curve(written, Ratio::ONE)
 }
 
 /// The lengths of the fades in samples, together no longer than the sound.
@@ -191,11 +172,7 @@ fn fades(settings: &SoundSettings, samples: u64) -> (u64, u64) {
     let named =
         |ends: [FadeEffect; 2]| settings.effect.is_some_and(|effect| ends.contains(&effect));
     let length = |own: Option<Decimal>, named: bool| match own {
-        Some(seconds) => {
-            u64::try_from(seconds.0.times(Ratio::whole(i64::from(RATE))).round_half_up())
-                .unwrap_or(0)
-                .min(samples)
-        }
+        Some(seconds) => sample_at(seconds.0).min(samples),
         None if named => NAMED_FADE.min(samples / 2),
         None => 0,
     };
@@ -217,7 +194,8 @@ fn role(name: RoleName) -> Role {
 /// goes on from where it was; one that is cut at its end stops where it would have been.
 fn cut_to(item: SoundItem, cut: u64, left: u64) -> SoundItem {
     let after = item.samples.saturating_sub(cut + left);
-    let passed = Ratio::new(cut as i64, i64::from(RATE)).unwrap_or(Ratio::ZERO).times(item.speed);
+    let passed =
+        Ratio::new(cut as i64, i64::from(SAMPLE_RATE)).unwrap_or(Ratio::ZERO).times(item.speed);
     let part = |fade: u64, lost: u64| if lost < fade { (fade, lost) } else { (0, 0) };
     let (fade_in, fade_in_before) = part(item.fade_in, cut);
     let (fade_out, fade_out_after) = part(item.fade_out, after);
@@ -252,7 +230,7 @@ fn later(curve: &Curve, cut: u64) -> Curve {
 }
 
 /// The soundtrack from the timeline's start to its end. If it repeats, each round is an item.
-fn soundtrack_items(context: &mut CompileContext, clock: &SampleClock) -> Vec<SoundItem> {
+fn soundtrack_items(context: &mut CompileContext, range: Span) -> Vec<SoundItem> {
     let Some(track) = &context.composition.soundtrack else { return Vec::new() };
     let pointer = "/timeline/soundtrack/src";
     let Some(facts) = context.facts_at(&track.src, pointer) else { return Vec::new() };
@@ -260,10 +238,12 @@ fn soundtrack_items(context: &mut CompileContext, clock: &SampleClock) -> Vec<So
         context.fault(pointer, "has no sound: name a file that has");
         return Vec::new();
     };
-    let span = Span { from: 0, to: clock.window.to };
+    let span = Span { from: 0, to: range.to };
     let settings = soundtrack_settings(track);
-    let Some(whole) = item(clock, span, &settings, facts, audio) else { return Vec::new() };
-    match (track.repeat, facts.duration) {
+    let Some(whole) = item(range, span, &settings, facts, audio) else { return Vec::new() };
+    // The picture of a video that is used as music may last longer than its sound.
+    let end = audio.duration.map(|length| audio.start.plus(length)).or(facts.duration);
+    match (track.repeat, end) {
         (Some(Flag(true)), Some(duration)) if duration > whole.trim => {
             repeated(whole, track, duration)
         }
@@ -288,9 +268,9 @@ fn soundtrack_settings(track: &Soundtrack) -> SoundSettings<'_> {
 fn repeated(whole: SoundItem, track: &Soundtrack, duration: Ratio) -> Vec<SoundItem> {
     let again = track.trim.map_or(Ratio::ZERO, |trim| trim.0);
     let samples_of = |seconds: Ratio| {
-        u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).floor())
+        u64::try_from(seconds.times(Ratio::whole(i64::from(SAMPLE_RATE))).floor())
             .unwrap_or(0)
-            .max(u64::from(RATE) / 10)
+            .max(u64::from(SAMPLE_RATE) / 10)
     };
     let mut rounds = Vec::new();
     let (mut at, mut trim) = (0, whole.trim);

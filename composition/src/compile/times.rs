@@ -1,10 +1,13 @@
-//! Places every clip on the frame grid of the output.
+//! Places every clip on the output's clock: the frame grid, or the samples if it is sound alone.
 //!
 //! Times are exact fractions until here. Each start and end snaps by itself (halves go up), so
-//! clips that meet in seconds also meet in frames.
+//! clips that meet in seconds also meet in frames. With pictures, sound begins with the frame of
+//! its clip, so that what belongs together is seen and heard at once.
 
 use super::captions;
 use super::context::CompileContext;
+use super::output::has_pictures;
+use super::sound::{SAMPLE_RATE, sample_at};
 use crate::composition::Clip;
 use crate::document::Decimal;
 use crate::limits::MAX_SECONDS;
@@ -14,22 +17,26 @@ use crate::syntax::{Asset, Length, Start};
 /// The length of a clip whose asset has none of its own, in seconds.
 const STILL: Ratio = Ratio::whole(3);
 
-/// A clip and its frames on the timeline.
+/// A clip, its frames and its samples on the timeline.
 #[derive(Clone, Copy)]
 pub(super) struct Placed<'a> {
     pub clip: &'a Clip,
     /// The clip's track; 0 is the top.
     pub track: usize,
-    /// The clip's frames on the timeline; never empty.
+    /// The clip's frames on the timeline; never empty if the output has pictures.
     pub span: Span,
+    /// The clip's samples on the timeline; never empty.
+    pub samples: Span,
 }
 
-/// All clips in frames, and the range to render.
+/// All clips on the clock, and the range to render.
 pub(super) struct Timing<'a> {
-    /// Every clip that has a frame, top track first.
+    /// Every clip that has a frame, or a sample of sound alone, top track first.
     pub placed: Vec<Placed<'a>>,
     /// The frames of the timeline that are rendered.
     pub window: Span,
+    /// The samples of the timeline that are rendered.
+    pub samples: Span,
 }
 
 /// A clip with times in seconds. The end of a clip of length `end` is not known yet.
@@ -74,54 +81,131 @@ pub(super) fn resolve<'a>(context: &mut CompileContext<'a>) -> Option<Timing<'a>
         );
         return None;
     }
-    let rate = composition.canvas.rate;
+    let clock = Clock::of(context);
+    let whole = clock.whole(end);
     let placed: Vec<Placed> =
-        timed.iter().filter_map(|clip| place(context, clip, end, rate)).collect();
-    let window = window(context, rate.frame_at(end).max(1))?;
-    Some(Timing { placed, window })
+        timed.iter().filter_map(|clip| place(context, clip, clock, whole)).collect();
+    let (window, samples) = window(context, clock, whole)?;
+    Some(Timing { placed, window, samples })
 }
 
-/// The frames of a clip. A clip without a frame gets a warning and is left out.
+/// The clock of the output: its frames, or its samples if it is sound alone.
+#[derive(Clone, Copy)]
+struct Clock {
+    rate: Rate,
+    with_pictures: bool,
+}
+
+/// A stretch of the timeline, in frames and in samples.
+#[derive(Clone, Copy)]
+struct Stretch {
+    frames: Span,
+    samples: Span,
+}
+
+impl Clock {
+    fn of(context: &CompileContext) -> Self {
+        Self {
+            rate: context.composition.canvas.rate,
+            with_pictures: has_pictures(context.composition.output.format),
+        }
+    }
+
+    /// The whole timeline, of at least one frame and one sample.
+    fn whole(self, end: Ratio) -> Stretch {
+        let to = self.rate.frame_at(end).max(1);
+        let samples =
+            if self.with_pictures { self.frame_sample(to) } else { sample_at(end).max(1) };
+        Stretch { frames: Span { from: 0, to }, samples: Span { from: 0, to: samples } }
+    }
+
+    /// The stretch between two times.
+    fn between(self, from: Ratio, to: Ratio) -> Stretch {
+        let frames = Span { from: self.rate.frame_at(from), to: self.rate.frame_at(to) };
+        let samples = if self.with_pictures {
+            self.frame_samples(frames)
+        } else {
+            Span { from: sample_at(from), to: sample_at(to) }
+        };
+        Stretch { frames, samples }
+    }
+
+    fn frame_sample(self, frame: u64) -> u64 {
+        self.rate.samples(frame, SAMPLE_RATE)
+    }
+
+    fn frame_samples(self, frames: Span) -> Span {
+        Span { from: self.frame_sample(frames.from), to: self.frame_sample(frames.to) }
+    }
+
+    /// Returns whether a stretch has nothing that the output could hold.
+    fn is_empty(self, stretch: Stretch) -> bool {
+        if self.with_pictures { stretch.frames.is_empty() } else { stretch.samples.is_empty() }
+    }
+
+    /// The end of a stretch, in seconds.
+    fn end(self, stretch: Stretch) -> f64 {
+        if self.with_pictures {
+            self.rate.seconds(stretch.frames.to).to_f64()
+        } else {
+            stretch.samples.to as f64 / f64::from(SAMPLE_RATE)
+        }
+    }
+}
+
+/// The frames and samples of a clip. A clip without any gets a warning and is left out.
 fn place<'a>(
     context: &mut CompileContext,
     timed: &Timed<'a>,
-    end: Ratio,
-    rate: Rate,
+    clock: Clock,
+    whole: Stretch,
 ) -> Option<Placed<'a>> {
-    let span =
-        Span { from: rate.frame_at(timed.start), to: rate.frame_at(timed.end.unwrap_or(end)) };
-    if span.is_empty() {
+    let mut stretch = clock.between(timed.start, timed.end.unwrap_or(timed.start));
+    if timed.end.is_none() {
+        (stretch.frames.to, stretch.samples.to) = (whole.frames.to, whole.samples.to);
+    }
+    if clock.is_empty(stretch) {
         context.warn(
             &timed.clip.pointer,
             "falls between two frames, or begins at the end, and does not show",
         );
         return None;
     }
-    Some(Placed { clip: timed.clip, track: timed.track, span })
+    let Stretch { frames: span, samples } = stretch;
+    Some(Placed { clip: timed.clip, track: timed.track, span, samples })
 }
 
-/// The frames of the timeline that are rendered.
-fn window(context: &mut CompileContext, frames: u64) -> Option<Span> {
+/// The frames and the samples of the timeline that are rendered.
+fn window(context: &mut CompileContext, clock: Clock, whole: Stretch) -> Option<(Span, Span)> {
     let output = &context.composition.output;
-    let rate = context.composition.canvas.rate;
-    let from = rate.frame_at(output.from);
-    let to = output
-        .length
-        .map_or(frames, |length| rate.frame_at(output.from.plus(length)).max(from + 1))
-        .min(frames);
-    if to <= from {
-        let end = rate.seconds(frames).to_f64();
+    let until = output.length.map(|length| output.from.plus(length));
+    let mut stretch = clock.between(output.from, until.unwrap_or(output.from));
+    stretch.frames = at_least_one(stretch.frames, until.is_some(), whole.frames.to);
+    stretch.samples = at_least_one(stretch.samples, until.is_some(), whole.samples.to);
+    if clock.is_empty(stretch) {
+        let (from, end) = (output.from.to_f64(), clock.end(whole));
         context.fault(
             "/output/range/start",
-            format!(
-                "is {} s, but the timeline ends at {end} s: start sooner",
-                output.from.to_f64()
-            ),
+            format!("is {from} s, but the timeline ends at {end} s: start sooner"),
         );
         return None;
     }
-    let only_one = super::output::is_one_picture(output.format);
-    Some(Span { from, to: if only_one { from + 1 } else { to } })
+    if super::output::is_one_picture(output.format) {
+        stretch.frames.to = stretch.frames.from + 1;
+    }
+    if clock.with_pictures {
+        // The sound is as long as the picture.
+        let from = clock.frame_sample(stretch.frames.from);
+        stretch.samples = Span { from, to: from + clock.frame_sample(stretch.frames.len()) };
+    }
+    Some((stretch.frames, stretch.samples))
+}
+
+/// Ends a range at the end of the timeline, or sooner if it has an end, but not before its first
+/// step.
+fn at_least_one(range: Span, has_end: bool, end: u64) -> Span {
+    let to = if has_end { range.to.max(range.from + 1) } else { end };
+    Span { to: to.min(end), ..range }
 }
 
 /// The length of a clip's asset, in seconds of the timeline. Returns none after a fault.

@@ -69,6 +69,52 @@ fn fades_and_volumes_count_samples() {
     assert_eq!((tweens[0].start, tweens[0].length), (48_000, 96_000));
 }
 
+/// The composition with clips of this audio from each time to the next, as sound alone at 25 frames
+/// a second.
+fn cut_at(times: &[f64], format: &str) -> Value {
+    let clips: Vec<Value> = times
+        .windows(2)
+        .map(|part| {
+            let asset = json!({ "type": "audio", "src": "a.mp3", "trim": part[0] });
+            let length = ((part[1] - part[0]) * 1000.0).round() / 1000.0;
+            json!({ "asset": asset, "start": part[0], "length": length })
+        })
+        .collect();
+    json!({
+        "timeline": { "tracks": [track(json!(clips))] },
+        "output": { "format": format, "fps": 25 },
+    })
+}
+
+#[test]
+fn sound_alone_is_cut_to_the_sample() {
+    let sound = sound_of(&cut_at(&[0.507, 1.013, 1.515, 2.021], "wav")).expect("sound");
+    let cuts: Vec<(u64, u64, f64)> =
+        sound.items.iter().map(|item| (item.start, item.samples, item.trim.to_f64())).collect();
+    assert_eq!(cuts, [(24_336, 24_288, 0.507), (48_624, 24_096, 1.013), (72_720, 24_288, 1.515)]);
+    assert_eq!(sound.samples, 97_008);
+
+    // Pictures have frames, and their sound begins with them: at 0.52 s.
+    let sound = sound_of(&cut_at(&[0.507, 1.013], "mp4")).expect("sound");
+    assert_eq!(
+        (sound.items[0].start, sound.items[0].samples, sound.samples),
+        (24_960, 23_040, 48_000)
+    );
+}
+
+#[test]
+fn a_range_of_sound_alone_is_cut_to_the_sample() {
+    let mut document = cut_at(&[0.0, 1.3], "mp3");
+    document["output"]["range"] = json!({ "start": 0.507, "length": 0.333 });
+    let sound = sound_of(&document).expect("sound");
+    assert_eq!((sound.items[0].start, sound.samples), (0, 15_984));
+    assert_eq!(sound.items[0].trim.to_f64(), 0.507);
+
+    // Shorter than half a frame, and heard all the same.
+    let sound = sound_of(&cut_at(&[0.0, 0.011], "wav")).expect("sound");
+    assert_eq!((sound.items[0].samples, sound.samples), (528, 528));
+}
+
 #[test]
 fn silence_is_no_sound() {
     let muted = json!({ "type": "video", "src": "a.mp4", "volume": 0 });
