@@ -50,7 +50,7 @@ fn recipe(codec: SoundCodec, rate: u32) -> SoundRecipe {
 
 fn item(name: &str, start: u64, samples: u64) -> SoundItem {
     SoundItem {
-        source: Source { hash: SourceHash(name.into()), stream: 0 },
+        source: Source { hash: SourceHash(name.into()), stream: 0, joined: false },
         start,
         samples,
         trim: Ratio::ZERO,
@@ -124,6 +124,69 @@ fn another_rate_is_resampled_without_shifting() {
     fixture.source("click", 44_100, &click);
     let (path, _) = fixture.render(&sound(48_000, vec![item("click", 0, 48_000)]), "out.wav");
     assert_eq!(click_at(&read(&path, 48_000)), 24_000);
+}
+
+/// Adds a source of many channels, all silent but one, as a WAV without a layout.
+fn many_channels(fixture: &mut SoundFixture, channels: u16, loud: u16, level: i16) -> PathBuf {
+    let frame =
+        (0..channels).flat_map(|channel| (if channel == loud { level } else { 0 }).to_le_bytes());
+    let data: Vec<u8> = frame.collect::<Vec<u8>>().repeat(4_800);
+    let block = channels * 2;
+    let bytes = [
+        b"RIFF".as_slice(),
+        &(36 + data.len() as u32).to_le_bytes(),
+        b"WAVEfmt \x10\0\0\0\x01\0",
+        &channels.to_le_bytes(),
+        &RATE.to_le_bytes(),
+        &(RATE * u32::from(block)).to_le_bytes(),
+        &block.to_le_bytes(),
+        b"\x10\0data",
+        &(data.len() as u32).to_le_bytes(),
+        &data,
+    ]
+    .concat();
+    let path = fixture.path("many.wav");
+    std::fs::write(&path, bytes).unwrap();
+    fixture.files.insert(SourceHash("many".into()), path.clone());
+    path
+}
+
+#[test]
+fn more_than_eight_channels_are_mixed_down() {
+    let mut fixture = SoundFixture::new();
+    for channels in [9, 10, 12, 16, 63] {
+        for (loud, expected) in [
+            (0, [0.25, 0.0]),
+            (1, [0.0, 0.25]),
+            (2, [0.1768, 0.1768]),
+            (3, [0.0, 0.0]),
+            (7, [0.0, 0.1768]),
+            (8, [0.1768, 0.0]),
+        ] {
+            let path = many_channels(&mut fixture, channels, loud, 8_192);
+            let facts = crate::probe::probe(&path, &SourceHash("many".into())).unwrap();
+            assert_eq!(facts.audio[0].channels, u32::from(channels));
+            let (path, _) = fixture.render(&sound(4_800, vec![item("many", 0, 4_800)]), "out.wav");
+            let found = read(&path, 4_800)[2_400];
+            assert!(
+                (found[0] - expected[0]).abs() < 1e-3 && (found[1] - expected[1]).abs() < 1e-3,
+                "channel {loud} of {channels}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn too_many_channels_are_refused_when_probed() {
+    let mut fixture = SoundFixture::new();
+    for channels in [64, 128, 255, 513, 4_000] {
+        let path = many_channels(&mut fixture, channels, 0, 8_192);
+        let error = crate::probe::probe(&path, &SourceHash("many".into())).unwrap_err();
+        assert!(
+            matches!(error, MediaError::Unsupported(_) | MediaError::BadInput(_)),
+            "{channels}: {error:?}"
+        );
+    }
 }
 
 #[test]
