@@ -189,15 +189,18 @@ mod pictures {
         }
     }
 
-    /// Returns the start of a file in microseconds on its streams' common clock, if it is known. A
-    /// start shortly before zero is a codec's priming (Opus in WebM starts at −6.5 ms), which
-    /// decoding drops, so it counts as zero.
+    /// Returns the start of a file in microseconds on its streams' common clock, if it is known.
     pub(crate) fn start_time(input: &format::context::Input) -> Option<i64> {
-        const MAX_PRIMING: i64 = 100_000;
         // SAFETY: the context is alive while borrowed.
         let start = unsafe { (*input.as_ptr()).start_time };
-        let start = if (-MAX_PRIMING..0).contains(&start) { 0 } else { start };
-        (start != ffi::AV_NOPTS_VALUE).then_some(start)
+        (start != ffi::AV_NOPTS_VALUE).then_some(without_priming(start))
+    }
+
+    /// Returns the start of a sound by the time of its first packet, in microseconds. One shortly
+    /// before zero is a codec's priming (Opus in WebM starts at −6.5 ms), which decoding drops.
+    pub(crate) fn without_priming(start: i64) -> i64 {
+        const MAX_PRIMING: i64 = 100_000;
+        if (-MAX_PRIMING..0).contains(&start) { 0 } else { start }
     }
 
     /// Returns the timestamp of the last key frame at or before `ticks` in the container's index,
@@ -221,13 +224,26 @@ mod pictures {
 
 pub(crate) use pictures::{
     attach_profile, copy_properties, crop_frame, header_bytes, indexed_key_before, make_writable,
-    seek_before, set_quality, set_scaler_colours, start_time,
+    seek_before, set_quality, set_scaler_colours, start_time, without_priming,
 };
 
 // ── facts: properties of packets and formats ────────────────────────────────────────────────────
 
 mod facts {
-    use ffmpeg_next::{Packet, ffi, format, packet::Ref};
+    use ffmpeg_next::{Packet, Rational, Stream, ffi, format, packet::Ref};
+
+    /// Returns the shape of a stream's pixels as the container states it; 0 if it does not.
+    pub(crate) fn stated_pixel_shape(stream: &Stream<'_>) -> Rational {
+        // SAFETY: the stream is alive while borrowed.
+        unsafe { (*stream.as_ptr()).sample_aspect_ratio }.into()
+    }
+
+    /// Returns the samples a second of a sound stream by its header; 0 if unknown.
+    pub(crate) fn stated_sample_rate(stream: &Stream<'_>) -> u32 {
+        // SAFETY: the stream and its parameters are alive while borrowed.
+        let rate = unsafe { (*(*stream.as_ptr()).codecpar).sample_rate };
+        u32::try_from(rate).unwrap_or(0)
+    }
 
     /// Returns whether a packet is decoded but not shown, because an edit list excludes it.
     pub(crate) fn is_discarded(packet: &Packet) -> bool {
@@ -267,7 +283,40 @@ mod facts {
     }
 }
 
-pub(crate) use facts::{bits_and_alpha, is_discarded, pixel_bytes};
+pub(crate) use facts::{
+    bits_and_alpha, is_discarded, pixel_bytes, stated_pixel_shape, stated_sample_rate,
+};
+
+// ── sound: channels ─────────────────────────────────────────────────────────────────────────────
+
+mod sound {
+    use ffmpeg_next::{ChannelLayout, Error, ffi, frame};
+
+    /// Names the channels of a decoded frame. ffmpeg-next sets only the older of the two fields for
+    /// it, which libswresample does not read.
+    ///
+    /// # Errors
+    /// Invalid data if the frame has another number of channels.
+    pub(crate) fn set_channel_layout(
+        frame: &mut frame::Audio,
+        layout: ChannelLayout,
+    ) -> Result<(), Error> {
+        if layout.channels() != i32::from(frame.channels()) {
+            return Err(Error::InvalidData);
+        }
+        frame.set_channel_layout(layout);
+        // SAFETY: the frame is alive and borrowed for writing; the layout before owns no memory
+        // unless it is a custom one, which `uninit` frees.
+        let done = unsafe {
+            let stated = &raw mut (*frame.as_mut_ptr()).ch_layout;
+            ffi::av_channel_layout_uninit(stated);
+            ffi::av_channel_layout_from_mask(stated, layout.bits())
+        };
+        if done < 0 { Err(Error::from(done)) } else { Ok(()) }
+    }
+}
+
+pub(crate) use sound::set_channel_layout;
 
 // ── joining: copied streams ─────────────────────────────────────────────────────────────────────
 

@@ -160,5 +160,5 @@ impl<'a> CompileContext<'a> {
 }
 
 pub(super) fn stream(facts: &Facts, index: u32) -> Source {
-    Source { hash: facts.hash.clone(), stream: index }
+    Source { hash: facts.hash.clone(), stream: index, joined: facts.joined }
 }

@@ -223,7 +223,7 @@ mod tests {
     fn fitted_picture(mode: Fit, picture: (u32, u32), bounds: (u32, u32)) -> (Picture, (f64, f64)) {
         let shown =
             CroppedPicture { whole: Extent::pixels(picture.0, picture.1), kept: kept(None) };
-        let source = Source { hash: SourceHash("x".into()), stream: 0 };
+        let source = Source { hash: SourceHash("x".into()), stream: 0, joined: false };
         let (picture, extent) = fit(mode, shown, Extent::pixels(bounds.0, bounds.1), source);
         (picture, (extent.width.to_f64(), extent.height.to_f64()))
     }

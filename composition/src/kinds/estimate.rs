@@ -110,6 +110,7 @@ fn nothing(artifact: Digest, container: &str) -> Facts {
         container: container.to_owned(),
         duration: None,
         image: false,
+        joined: false,
         video: Vec::new(),
         audio: Vec::new(),
         words: Vec::new(),

@@ -171,6 +171,7 @@ mod tests {
             container: "wav".into(),
             duration: Some(Ratio::whole(5)),
             image: false,
+            joined: false,
             video: Vec::new(),
             audio: vec![AudioFacts {
                 index: 0,

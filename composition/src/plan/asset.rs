@@ -69,6 +69,9 @@ pub struct Source {
     pub hash: SourceHash,
     /// The stream's index in the container; 0 for an SVG.
     pub stream: u32,
+    /// Set if the file is several put behind each other, which must be read in order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
 }
 
 /// A part of a picture and its place in the box. The box is transparent outside `into`, unless

@@ -17,6 +17,10 @@ pub struct Facts {
     pub duration: Option<Ratio>,
     /// Set for a single still picture. An animated GIF or WebP is not one.
     pub image: bool,
+    /// Set if the file is several put behind each other, whose times begin again in each. Its parts
+    /// are played one after the other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
     /// The picture streams, the one to use first. A still picture or an SVG has exactly one.
     pub video: Vec<VideoFacts>,
     /// The sound streams, the one to use first.

@@ -85,6 +85,7 @@ pub fn facts_of(src: &str) -> Facts {
         container: "test".into(),
         duration: (!still).then(|| Ratio::whole(length)),
         image: still,
+        joined: false,
         video: if sound_only { vec![] } else { vec![picture(1920, 1080)] },
         audio: if still || src.contains("mute") { vec![] } else { vec![sound()] },
         words: vec![],

@@ -8,6 +8,8 @@ mod cost;
 pub(crate) mod decoders;
 pub(crate) mod deinterlace;
 pub(crate) mod exif;
+pub(crate) mod frame_times;
+pub(crate) mod joined;
 pub(crate) mod mirror;
 pub(crate) mod open;
 pub(crate) mod profile;

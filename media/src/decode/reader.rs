@@ -37,6 +37,13 @@ impl VideoReader {
         }
     }
 
+    /// Reads the file as several put behind each other. Call it before the first frame.
+    pub(crate) fn read_as_joined(&mut self) {
+        if let Self::Stream(stream) = self {
+            stream.read_as_joined();
+        }
+    }
+
     /// Returns the frame to show at `seconds` from the file's start.
     ///
     /// # Errors

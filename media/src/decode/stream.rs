@@ -7,6 +7,8 @@
 use super::clock::StreamClock;
 use super::decoders::listed_decoder;
 use super::exif::exif_orientation;
+use super::frame_times::FrameTimes;
+use super::joined::JoinedClock;
 use super::mirror::unmirrored;
 use super::open::open_input;
 use super::rotation::{Orientation, frame_orientation, stream_orientation};
@@ -26,10 +28,10 @@ const MAX_PIXELS: &str = "100000000";
 /// Seconds of reading ahead beyond which the index is asked for a nearer key frame.
 const READ_AHEAD_SECONDS: i64 = 1;
 
-/// The same for streams in which some packets have no time. After a seek, libav gives some of them
+/// The same for streams in which some frames have no time. After a seek, libav gives some of them
 /// their neighbour's time, so targets in the first minutes are reached by reading. Further in,
 /// reading takes too long to be worth a frame's error.
-const SPARSE_READ_AHEAD_SECONDS: i64 = 300;
+const UNTIMED_READ_AHEAD_SECONDS: i64 = 300;
 
 /// Broken packets in a row after which a stream is given up.
 const MAX_BROKEN: u32 = 64;
@@ -41,8 +43,12 @@ pub(crate) struct StreamReader {
     stream: usize,
     decoder: decoder::Video,
     clock: StreamClock,
-    /// Set if only some packets have a time.
-    sparse: bool,
+    /// Set if the file is several put behind each other. Then it is read in order, as its times are
+    /// ambiguous.
+    joined: Option<JoinedClock>,
+    /// Packets of the stream that are still to be skipped.
+    skipped: u64,
+    times: FrameTimes,
     orientation: Option<Orientation>,
     /// The frame to show, and the one after it.
     current: Option<TimedFrame>,
@@ -89,11 +95,12 @@ impl StreamReader {
         let orientation = stream_orientation(&requested).or_else(|| exif_orientation(path));
         let decoder = open_decoder(path, &requested)?;
         let stream = requested.index();
-        let sparse = has_sparse_times(&input);
         Ok(Self {
             path: path.to_owned(),
+            times: FrameTimes::of(&input, &decoder),
+            joined: None,
+            skipped: 0,
             input,
-            sparse,
             stream,
             decoder,
             clock,
@@ -106,6 +113,11 @@ impl StreamReader {
             broken: 0,
             last_ticks: i64::MIN,
         })
+    }
+
+    /// Reads the file as several put behind each other. Call it before the first frame.
+    pub(crate) fn read_as_joined(&mut self) {
+        self.joined = Some(JoinedClock::of(&self.input));
     }
 
     /// Returns the frame to show at `seconds` from the file's start.
@@ -161,7 +173,7 @@ impl StreamReader {
 
     /// Returns the seconds into the file up to which a target is reached by reading from the start.
     fn read_ahead_at_start(&self) -> i64 {
-        if self.sparse { SPARSE_READ_AHEAD_SECONDS } else { READ_AHEAD_SECONDS }
+        if self.times.are_complete() { READ_AHEAD_SECONDS } else { UNTIMED_READ_AHEAD_SECONDS }
     }
 
     /// Returns whether a key frame lies between the current frames and a target that is well ahead.
@@ -170,7 +182,8 @@ impl StreamReader {
             return false;
         };
         let read_ahead = self.clock.ticks(READ_AHEAD_SECONDS);
-        target.saturating_sub(ahead.ticks) > read_ahead
+        self.joined.is_none()
+            && target.saturating_sub(ahead.ticks) > read_ahead
             && ffi::indexed_key_before(&self.input, self.stream, target)
                 .is_some_and(|key| key > ahead.ticks.saturating_add(read_ahead / 2))
     }
@@ -179,7 +192,11 @@ impl StreamReader {
     /// trusted.
     fn seek(&mut self, target: i64) -> Result<()> {
         if !self.clock.is_far_from_start(target, self.read_ahead_at_start()) {
-            return self.restart();
+            return self.restart(None);
+        }
+        if self.joined.is_some() {
+            let key = self.last_key(target)?;
+            return self.restart(key);
         }
         let mut aim = target;
         let mut step = self.clock.ticks(1).max(1);
@@ -195,23 +212,57 @@ impl StreamReader {
             aim = aim.saturating_sub(step);
             step = step.saturating_mul(2);
         }
-        self.restart()
+        self.restart(None)
     }
 
     /// Opens the file again, for containers that cannot seek and targets before the first key
-    /// frame.
-    fn restart(&mut self) -> Result<()> {
+    /// frame. Packets before `key` are not decoded.
+    fn restart(&mut self, key: Option<KeyPacket>) -> Result<()> {
         let stream = u32::try_from(self.stream).unwrap_or(0);
         let path = std::mem::take(&mut self.path);
         let opened = Self::open(&path, stream);
         self.path = path;
+        let was_joined = self.joined.is_some();
         *self = opened?;
+        if was_joined {
+            self.read_as_joined();
+        }
+        if let Some(key) = key {
+            (self.skipped, self.trusted_from) = (key.number, key.ticks);
+        }
         self.ahead = self.next_frame()?;
         Ok(())
     }
 
+    /// Returns the stream's last key frame at or before `target`, by reading the packets up to it.
+    fn last_key(&self, target: i64) -> Result<Option<KeyPacket>> {
+        let mut input = open_input(&self.path)?;
+        let mut clock = JoinedClock::of(&input);
+        let (mut number, mut last) = (0, None);
+        loop {
+            let mut packet = ffmpeg::Packet::empty();
+            match packet.read(&mut input) {
+                Ok(()) => {}
+                Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => continue,
+                Err(_) => return Ok(last),
+            }
+            clock.shift(&mut packet);
+            if packet.stream() != self.stream {
+                continue;
+            }
+            if packet.dts().is_some_and(|dts| dts > target) {
+                return Ok(last);
+            }
+            if let Some(ticks) = packet.pts().filter(|pts| packet.is_key() && *pts <= target) {
+                last = Some(KeyPacket { number, ticks });
+            }
+            number += 1;
+        }
+    }
+
     fn reset(&mut self, awaits_key: bool) {
         self.decoder.flush();
+        self.times.clear();
         self.current = None;
         self.ahead = None;
         self.trusted_from = i64::MAX;
@@ -227,10 +278,11 @@ impl StreamReader {
             match self.decoder.receive_frame(&mut decoded) {
                 Ok(()) => {
                     self.broken = 0;
-                    if !self.has_known_time(&decoded) {
+                    if self.is_first_after_seek() && !self.times.can_begin_with(&decoded) {
                         continue;
                     }
-                    let ticks = self.ticks_of(&decoded);
+                    let last = self.last_ticks();
+                    let ticks = self.times.next(&decoded, last);
                     if ticks >= self.trusted_from && ticks > self.last_ticks {
                         self.last_ticks = ticks;
                         return Ok(Some(TimedFrame::new(ticks, decoded, self.orientation)));
@@ -243,30 +295,13 @@ impl StreamReader {
         }
     }
 
-    /// Returns the presentation time of a decoded frame. In a stream in which only some packets
-    /// have a time, a frame without one follows the frame before it: libav would use the decoding
-    /// time, which is earlier, and give two frames one time.
-    fn ticks_of(&self, frame: &frame::Video) -> i64 {
-        let follows = || {
-            let step = Some(frame.packet().duration).filter(|step| *step > 0)?;
-            (self.last_ticks != i64::MIN).then(|| self.last_ticks.saturating_add(step))
-        };
-        let presentation = if self.sparse { frame.pts().or_else(follows) } else { None };
-        presentation.or_else(|| frame.timestamp()).unwrap_or(self.last_ticks.saturating_add(1))
+    /// Returns the time of the frame before; none at the start and after a seek.
+    fn last_ticks(&self) -> Option<i64> {
+        Some(self.last_ticks).filter(|ticks| *ticks != i64::MIN)
     }
 
-    /// Returns whether a frame's presentation time is known. After a seek it is unknown until a
-    /// frame has a time of its own.
-    fn has_known_time(&self, frame: &frame::Video) -> bool {
-        let is_first_after_seek =
-            self.sparse && self.trusted_from != i64::MIN && self.last_ticks == i64::MIN;
-        !is_first_after_seek || frame.pts().is_some()
-    }
-
-    /// Returns whether reading may begin at a packet after a seek: at a key frame whose time is
-    /// known.
-    fn can_begin_at(&self, packet: &ffmpeg::Packet) -> bool {
-        packet.is_key() && (!self.sparse || packet.pts().is_some())
+    fn is_first_after_seek(&self) -> bool {
+        self.trusted_from != i64::MIN && self.last_ticks == i64::MIN
     }
 
     /// Gives the decoder the stream's next packet, or its end.
@@ -274,18 +309,24 @@ impl StreamReader {
         loop {
             // A new packet each time: reading into one that holds data leaks it.
             let mut packet = ffmpeg::Packet::empty();
-            match packet.read(&mut self.input) {
+            let read = packet.read(&mut self.input);
+            if let (Ok(()), Some(clock)) = (&read, &mut self.joined) {
+                clock.shift(&mut packet);
+            }
+            match read {
                 Ok(()) if packet.stream() != self.stream => {}
-                Ok(()) if self.awaits_key && !self.can_begin_at(&packet) => {}
+                Ok(()) if self.skipped > 0 => self.skipped -= 1,
+                Ok(()) if self.awaits_key && !self.times.can_begin_at(&packet) => {}
                 Ok(()) => {
                     if self.awaits_key {
                         self.awaits_key = false;
                         self.trusted_from = packet.pts().or(packet.dts()).unwrap_or(i64::MIN);
                     }
-                    return match self.decoder.send_packet(&packet) {
-                        Ok(()) => Ok(()),
-                        Err(error) => self.tolerate(error),
-                    };
+                    if let Err(error) = self.decoder.send_packet(&packet) {
+                        return self.tolerate(error);
+                    }
+                    self.times.take(&packet);
+                    return Ok(());
                 }
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => {}
                 // At the end, or if the file was cut short, the frames read so far are all there
@@ -330,11 +371,10 @@ impl StreamReader {
     }
 }
 
-/// Returns whether a container times only the first frame that begins in each of its own packets
-/// (ISO/IEC 13818-1, "PTS"), which may hold several frames or begin inside one: a program stream.
-/// Transport streams may do so too, but in practice begin a packet with each frame.
-pub(crate) fn has_sparse_times(input: &Input) -> bool {
-    input.format().name() == "mpeg"
+/// A key frame by its place among the packets of its stream, and its time.
+struct KeyPacket {
+    number: u64,
+    ticks: i64,
 }
 
 /// Seeks that are tried before the file is read from its start.

@@ -48,8 +48,11 @@ impl Footage {
     /// # Errors
     /// Errors from opening a source.
     pub(crate) fn video(video: plan::Video, rate: Rate, path: &Path) -> Result<Self> {
-        let stream = video.picture.source.stream;
-        let reader = Box::new(VideoReader::open(path, stream)?);
+        let source = &video.picture.source;
+        let mut reader = Box::new(VideoReader::open(path, source.stream)?);
+        if source.joined {
+            reader.read_as_joined();
+        }
         let settings = video.picture.clone();
         Ok(Self::of(settings, FootageSource::Video(video, rate, reader), 2))
     }

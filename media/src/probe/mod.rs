@@ -104,6 +104,7 @@ fn empty_facts(hash: &SourceHash, container: &str) -> Facts {
         container: container.to_owned(),
         duration: None,
         image: false,
+        joined: false,
         video: Vec::new(),
         audio: Vec::new(),
         words: Vec::new(),
@@ -177,21 +178,28 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
     if image {
         video.iter_mut().for_each(video::make_still);
     }
-    let duration = if image { None } else { timelines.end().or_else(|| longest(&input, &audio)) };
-    Ok(Facts { container, duration, image, video, audio, ..empty_facts(hash, "") })
+    let duration = if image {
+        None
+    } else {
+        playing_time(&timelines, &video, &audio).or_else(|| longest(&input, &audio))
+    };
+    let joined = timelines.are_joined();
+    Ok(Facts { container, duration, image, joined, video, audio, ..empty_facts(hash, "") })
 }
 
-/// Returns the usable streams, by index. A cover picture in a sound file is not one.
+/// Returns the usable streams of each kind, those that the file marks as default first. A cover
+/// picture in a sound file is not usable.
 fn usable_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
     let of = |kind: ffmpeg::media::Type| {
-        input
+        let mut streams: Vec<ffmpeg::Stream<'_>> = input
             .streams()
-            .filter(move |stream| stream.parameters().medium() == kind)
+            .filter(|stream| stream.parameters().medium() == kind)
             // If libav does not even know the codec, the header is damaged.
             .filter(|stream| stream.parameters().id() != ffmpeg::codec::Id::None)
             .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
-            .map(move |stream| (stream.index(), kind))
-            .take(MAX_STREAMS)
+            .collect();
+        streams.sort_by_key(|stream| !stream.disposition().contains(Disposition::DEFAULT));
+        streams.into_iter().map(move |stream| (stream.index(), kind)).take(MAX_STREAMS)
     };
     of(ffmpeg::media::Type::Video).chain(of(ffmpeg::media::Type::Audio)).collect()
 }
@@ -218,6 +226,18 @@ fn is_still(container: &str, avif: bool, video: &[VideoFacts]) -> bool {
     let [only] = video else { return false };
     let coded_as_picture = only.codec == "av1" && (avif || only.rate.is_none());
     (picture || coded_as_picture) && only.frames.is_none_or(|frames| frames <= 1)
+}
+
+/// Returns the end of the picture or the sound that is used, whichever is later. Other streams,
+/// such as subtitles or a second sound, may last longer.
+fn playing_time(
+    timelines: &PacketTimelines,
+    video: &[VideoFacts],
+    audio: &[AudioFacts],
+) -> Option<Ratio> {
+    let picture = video.first().and_then(|stream| timelines.of(stream.index as usize)?.end());
+    let sound = audio.first().and_then(|stream| Some(stream.start.plus(stream.duration?)));
+    picture.max(sound).filter(|end| *end > Ratio::ZERO)
 }
 
 /// Returns the container's own length, for files too long to be read whole.

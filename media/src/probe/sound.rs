@@ -10,7 +10,8 @@ use std::path::Path;
 /// A rate at which the stream is opened. No sample is read at it.
 const ANY_RATE: u32 = 48_000;
 
-/// Decodes the stream's first block and returns the stream's facts.
+/// Decodes the stream's first block and returns the stream's facts. Its length is that of the sound
+/// that was encoded: what the encoder added at both ends is not counted.
 ///
 /// # Errors
 /// Errors from opening the stream; bad input if nothing decodes.
@@ -20,20 +21,31 @@ pub(super) fn facts(
     timeline: Option<&PacketTimeline>,
 ) -> Result<AudioFacts> {
     let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
-    let format = SoundReader::open(path, index, ANY_RATE, 0)?.format()?;
-    let start = timeline.map_or(Ratio::ZERO, PacketTimeline::start);
-    let counted = timeline.and_then(PacketTimeline::end).map(|end| end.minus(start));
+    let sound = SoundReader::open(path, index, ANY_RATE, 0)?.describe()?;
+    let start = sound.start.max(Ratio::ZERO);
+    let counted =
+        timeline.and_then(|packets| packets.sound_end(start, sound.first_samples, sound.rate));
+    let end = [counted, sound.end].into_iter().flatten().min();
+    let length = end.map(|end| whole_samples(end.minus(start), sound.rate));
     Ok(AudioFacts {
         index,
         codec: stream.parameters().id().name().to_owned(),
-        rate: format.rate,
-        channels: format.channels,
+        rate: sound.rate,
+        channels: sound.channels,
         start,
-        duration: container_duration(stream).or(counted),
+        duration: length
+            .filter(|length| *length > Ratio::ZERO)
+            .or_else(|| container_duration(stream)),
     })
 }
 
-/// Returns the container's duration, which excludes what the encoder added to fill its frames.
+/// Rounds a length to samples: containers round times.
+fn whole_samples(length: Ratio, rate: u32) -> Ratio {
+    let samples = length.times(Ratio::whole(i64::from(rate))).round_half_up();
+    Ratio::new(samples, i64::from(rate)).unwrap_or(length)
+}
+
+/// Returns the length that the container states, for a file too long to be read whole.
 fn container_duration(stream: &Stream<'_>) -> Option<Ratio> {
     let Rational(num, den) = stream.time_base();
     let seconds =

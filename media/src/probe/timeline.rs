@@ -4,12 +4,13 @@
 //! So these facts are exact where a container's own counts may be missing (Matroska has none),
 //! rounded, or wrong.
 
-use crate::decode::stream::has_sparse_times;
+use crate::decode::frame_times::has_sparse_times;
+use crate::decode::joined::{JoinedClock, PaddingReader};
 use crate::ffi;
 use composition::plan::Ratio;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{Packet, Rational};
+use ffmpeg_next::{Packet, Rational, Stream};
 
 /// The most packets that are read: five hours of picture and sound. For a longer file the
 /// container's facts are used.
@@ -35,6 +36,12 @@ pub(super) struct PacketTimeline {
     uneven_steps: bool,
     /// The file's start in ticks of this stream.
     origin: i64,
+    padding_reader: Option<PaddingReader>,
+    /// The durations of all packets, and the padding that they count, in samples.
+    ticks: i64,
+    padding: u64,
+    /// The duration of the first packet.
+    first_step: i64,
     /// The known times: in the order of the file, and sorted once it is read.
     times: Vec<i64>,
     keys: Vec<i64>,
@@ -47,6 +54,8 @@ pub(super) struct PacketTimelines {
     streams: Vec<PacketTimeline>,
     /// Set if the whole file was read.
     complete: bool,
+    /// Set if the file is several put behind each other.
+    joined: bool,
 }
 
 impl PacketTimelines {
@@ -56,8 +65,9 @@ impl PacketTimelines {
         let sparse = has_sparse_times(input);
         let mut streams: Vec<PacketTimeline> = input
             .streams()
-            .map(|stream| PacketTimeline::new(stream.time_base(), origin_us, sparse))
+            .map(|stream| PacketTimeline::new(input, &stream, origin_us, sparse))
             .collect();
+        let mut clock = JoinedClock::of(input);
         let (mut errors, mut packets) = (0, 0);
         while errors < MAX_ERRORS && packets < MAX_PACKETS {
             let mut packet = Packet::empty();
@@ -68,6 +78,7 @@ impl PacketTimelines {
                     if let Ok(at @ 1..) = u64::try_from(packet.position()) {
                         passed(at);
                     }
+                    clock.shift(&mut packet);
                     if let Some(stream) = streams.get_mut(packet.stream()) {
                         stream.add(&packet);
                     }
@@ -81,23 +92,23 @@ impl PacketTimelines {
             stream.keys.sort_unstable();
             stream.keys.dedup();
         }
-        Self { streams, complete: packets < MAX_PACKETS }
+        Self { streams, complete: packets < MAX_PACKETS, joined: clock.is_joined() }
+    }
+
+    /// Returns whether the file is several put behind each other.
+    pub(super) fn are_joined(&self) -> bool {
+        self.joined
     }
 
     /// Returns the packets of a stream, if all of them are known and there are any.
     pub(super) fn of(&self, index: usize) -> Option<&PacketTimeline> {
         self.streams.get(index).filter(|stream| self.complete && !stream.times.is_empty())
     }
-
-    /// Returns the end of the last stream, in seconds from the start of the file.
-    pub(super) fn end(&self) -> Option<Ratio> {
-        let ends = (0..self.streams.len()).filter_map(|index| self.of(index)?.end());
-        ends.max().filter(|end| *end > Ratio::ZERO)
-    }
 }
 
 impl PacketTimeline {
-    fn new(time_base: Rational, origin_us: i64, sparse: bool) -> Self {
+    fn new(input: &Input, stream: &Stream<'_>, origin_us: i64, sparse: bool) -> Self {
+        let time_base = stream.time_base();
         let Rational(num, den) = time_base;
         let (num, den) = (i128::from(num.max(1)), i128::from(den.max(1)));
         let origin = (i128::from(origin_us) * den).div_euclid(num * 1_000_000);
@@ -105,6 +116,7 @@ impl PacketTimeline {
             time_base: Some(time_base),
             sparse,
             origin: i64::try_from(origin).unwrap_or(0),
+            padding_reader: Some(PaddingReader::of(input, stream)),
             ..Self::default()
         }
     }
@@ -112,6 +124,11 @@ impl PacketTimeline {
     fn add(&mut self, packet: &Packet) {
         // Packets that an edit list excludes are decoded and not shown.
         if ffi::is_discarded(packet) {
+            return;
+        }
+        self.count_ticks(packet);
+        let padding = self.padding_reader.map_or(0, |reader| reader.ticks(packet));
+        if padding > 0 && padding >= packet.duration() {
             return;
         }
         self.count += 1;
@@ -128,8 +145,39 @@ impl PacketTimeline {
             self.keys.push(time);
         }
         if packet.duration() > 0 {
-            self.end = self.end.max(Some(time.saturating_add(packet.duration())));
+            self.end = self.end.max(Some(time.saturating_add(packet.duration() - padding)));
         }
+    }
+
+    fn count_ticks(&mut self, packet: &Packet) {
+        if self.ticks == 0 {
+            self.first_step = packet.duration();
+        }
+        self.ticks = self.ticks.saturating_add(packet.duration().max(0));
+        let padding = self.padding_reader.map_or(0, |reader| reader.samples(packet));
+        self.padding = self.padding.saturating_add(u64::from(padding));
+    }
+
+    /// Returns the end of a sound that begins at `start` with a decoded block of `first_samples` at
+    /// `rate`, in seconds from the start of the file.
+    ///
+    /// If the container rounds times more than to a sample, the durations of packets are added up:
+    /// those of Opus are whole milliseconds. If that disagrees with the times, the times count.
+    pub(super) fn sound_end(&self, start: Ratio, first_samples: i64, rate: u32) -> Option<Ratio> {
+        let end = self.end()?;
+        let Rational(num, den) = self.time_base?;
+        let (tick, sample) = (Ratio::new(num.into(), den.into()), Ratio::new(1, rate.into()));
+        let (Ok(tick), Ok(sample)) = (tick, sample) else { return Some(end) };
+        if tick <= sample {
+            return Some(end);
+        }
+        let ticks = |count: i64| tick.times(Ratio::whole(count));
+        let samples = |count: i64| sample.times(Ratio::whole(count));
+        let dropped = ticks(self.first_step).minus(samples(first_samples));
+        let padding = samples(i64::try_from(self.padding).ok()?);
+        let counted = start.plus(ticks(self.ticks)).minus(dropped).minus(padding);
+        let difference = counted.minus(end).max(end.minus(counted));
+        Some(if difference <= ticks(2) { counted } else { end })
     }
 
     /// Returns the number of packets that are shown.

@@ -27,6 +27,7 @@ pub(super) fn facts(
     let variable_rate = timeline.is_some_and(PacketTimeline::is_uneven);
     Ok(VideoFacts {
         index,
+        sar: pixel_shape([ffi::stated_pixel_shape(stream), shown.frame.aspect_ratio()]),
         rate: rate(stream, timeline, variable_rate),
         variable_rate,
         frames: timeline
@@ -48,7 +49,7 @@ pub(super) fn still_facts(shown: &ShownFrame<'_>, codec: &str) -> VideoFacts {
         width: frame.width(),
         height: frame.height(),
         rotation: shown.rotation,
-        sar: pixel_shape(frame.aspect_ratio()),
+        sar: pixel_shape([frame.aspect_ratio()]),
         rate: None,
         variable_rate: false,
         frames: Some(1),
@@ -71,11 +72,14 @@ pub(super) fn make_still(facts: &mut VideoFacts) {
     facts.keyframes.clear();
 }
 
-fn pixel_shape(Rational(num, den): Rational) -> Ratio {
-    match Ratio::new(i64::from(num), i64::from(den)) {
-        Ok(shape) if shape > Ratio::ZERO => shape,
-        _ => Ratio::ONE,
-    }
+/// Returns the first shape that is known. The container's comes before the codec's, as in players:
+/// it is the one that tools change without encoding again.
+fn pixel_shape(stated: impl IntoIterator<Item = Rational>) -> Ratio {
+    stated
+        .into_iter()
+        .filter_map(|Rational(num, den)| Ratio::new(i64::from(num), i64::from(den)).ok())
+        .find(|shape| *shape > Ratio::ZERO)
+        .unwrap_or(Ratio::ONE)
 }
 
 /// Returns the container's rate if frames are even and their number agrees with it, otherwise the

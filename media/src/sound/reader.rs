@@ -4,12 +4,16 @@
 //! The clock starts where the file starts (its container's start time). A stream that starts later
 //! is silent until then. Gaps in its timestamps are silent too, and overlaps are heard once.
 //! Timestamps that only jitter (Matroska rounds to milliseconds) are ignored: samples are counted.
+//! If the timestamps begin again inside the file, its parts follow each other.
 
 use super::resample::{InputFormat, Resampler};
 use super::stereo::Stereo;
 use crate::decode::decoders::listed_decoder;
+use crate::decode::joined::JoinedClock;
 use crate::decode::open::open_input;
+use crate::error::libav_text;
 use crate::{MediaError, Result, ffi};
+use composition::plan::Ratio;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational, Rescale, codec, decoder, frame};
@@ -33,6 +37,9 @@ pub(crate) struct SoundReader {
     /// The file's start, in microseconds.
     origin_us: i64,
     decoder: decoder::Audio,
+    clock: JoinedClock,
+    /// The timestamp of the first packet of a part, until samples are counted from it.
+    part_begins: Option<i64>,
     rate: u32,
     resampler: Option<Resampler>,
     anchor: Option<Anchor>,
@@ -43,8 +50,8 @@ pub(crate) struct SoundReader {
     ready_at: i64,
     /// The position that is read next.
     position: i64,
-    /// The stream's end by the container, if the container is exact.
-    stream_end: Option<i64>,
+    /// The stream's end by the container in seconds, if the container is exact.
+    stream_end: Option<Ratio>,
     drained: bool,
     over: bool,
     broken: u32,
@@ -66,12 +73,18 @@ struct Anchor {
     count: i64,
 }
 
-/// The rate and the channels of a stream.
+/// The format and the extent of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SoundFormat {
+pub(crate) struct SoundDescription {
     /// Samples a second.
     pub rate: u32,
     pub channels: u32,
+    /// The time of the first sample on the source's clock, in seconds.
+    pub start: Ratio,
+    /// The samples of the first decoded block.
+    pub first_samples: i64,
+    /// The end by the container in seconds, if the container is exact.
+    pub end: Option<Ratio>,
 }
 
 impl SoundReader {
@@ -90,18 +103,16 @@ impl SoundReader {
                 MediaError::BadInput(format!("{} has no sound stream {stream}", path.display()))
             })?;
         let found = listed_decoder(path, requested.parameters().id())?;
-        let decoder = open_decoder(&requested, found).map_err(|error| {
-            MediaError::from_libav(
-                format_args!("opening the sound decoder of {}", path.display()),
-                error,
-            )
-        })?;
+        let decoder =
+            open_decoder(&requested, found).map_err(|error| decoder_error(path, error))?;
         let mut reader = Self {
             path: path.to_owned(),
-            stream_end: exact_end(&input, &requested, rate),
+            stream_end: exact_end(&input, &requested),
             stream: requested.index(),
             time_base: requested.time_base(),
             origin_us: ffi::start_time(&input).unwrap_or(0),
+            clock: JoinedClock::of(&input),
+            part_begins: None,
             input,
             decoder,
             rate,
@@ -165,17 +176,22 @@ impl SoundReader {
         self.ready_at + self.ready.len() as i64
     }
 
-    /// Returns the stream's format, by its first decoded frame.
+    /// Describes the stream, by its first decoded frame.
     ///
     /// # Errors
-    /// Bad input if nothing can be decoded.
-    pub(crate) fn format(&mut self) -> Result<SoundFormat> {
-        match self.next_frame()? {
-            Some(frame) => {
-                Ok(SoundFormat { rate: frame.rate(), channels: u32::from(frame.channels()) })
-            }
-            None => Err(self.nothing_decoded()),
-        }
+    /// Bad input if nothing can be decoded; unsupported if it can't be converted to stereo.
+    pub(crate) fn describe(&mut self) -> Result<SoundDescription> {
+        let Some(frame) = self.next_frame()? else { return Err(self.nothing_decoded()) };
+        Resampler::new(InputFormat::of(&frame), self.rate)?;
+        let rate = sample_rate_of(&frame);
+        let start = self.position_by_timestamp(&frame).unwrap_or(0);
+        Ok(SoundDescription {
+            rate,
+            channels: u32::from(frame.channels()),
+            start: Ratio::new(start, i64::from(rate)).unwrap_or(Ratio::ZERO),
+            first_samples: frame.samples() as i64,
+            end: self.stream_end,
+        })
     }
 
     /// Seeks near `from`, but only if timestamps count single samples: otherwise a seek leads to
@@ -254,7 +270,10 @@ impl SoundReader {
     }
 
     fn count(&mut self, source_samples: i64) {
-        let capacity = self.stream_end.map_or(i64::MAX, |end| end - self.ready_at);
+        let stream_end = self
+            .stream_end
+            .map_or(i64::MAX, |end| end.times(Ratio::whole(i64::from(self.rate))).round_half_up());
+        let capacity = stream_end.saturating_sub(self.ready_at);
         self.ready.truncate(usize::try_from(capacity).unwrap_or(0));
         if let Some(anchor) = &mut self.anchor {
             anchor.source_count += source_samples;
@@ -268,13 +287,16 @@ impl SoundReader {
     }
 
     /// Returns the position of a frame by its timestamp, unless it follows the samples before it.
-    fn position_by_timestamp(&self, frame: &frame::Audio) -> Option<i64> {
+    fn position_by_timestamp(&mut self, frame: &frame::Audio) -> Option<i64> {
         let rate = sample_rate_of(frame);
         let Some(pts) = frame.timestamp() else {
             return self.anchor.is_none().then_some(0);
         };
         let origin = self.origin_us.rescale(Rational(1, 1_000_000), Rational(1, rate as i32));
         let position = pts.rescale(self.time_base, Rational(1, rate as i32)).saturating_sub(origin);
+        if self.part_begins.take_if(|begin| *begin <= pts).is_some() {
+            return Some(position);
+        }
         match self.expected(rate) {
             Some(expected) => {
                 let jitter = (f64::from(rate) * JITTER_SECONDS) as u64;
@@ -317,9 +339,14 @@ impl SoundReader {
         loop {
             // A new packet each time: reading into one that holds data leaks it.
             let mut packet = Packet::empty();
-            match packet.read(&mut self.input) {
+            let read = packet.read(&mut self.input);
+            let begins_part = read.is_ok() && self.clock.shift(&mut packet);
+            match read {
                 Ok(()) if packet.stream() != self.stream => {}
                 Ok(()) => {
+                    if begins_part {
+                        self.part_begins = packet.pts().or(packet.dts());
+                    }
                     return match self.decoder.send_packet(&packet) {
                         Ok(()) => Ok(()),
                         Err(error) => self.tolerate(error),
@@ -358,13 +385,14 @@ fn is_mp4(input: &Input) -> bool {
 /// Returns the end of a stream by its edit list, which excludes what the encoder added to fill its
 /// last frame. libav removes that from the total and leaves it in the packets. A fragmented file
 /// does not know its end, because it counts no frames up front.
-fn exact_end(input: &Input, stream: &ffmpeg::Stream<'_>, rate: u32) -> Option<i64> {
+fn exact_end(input: &Input, stream: &ffmpeg::Stream<'_>) -> Option<Ratio> {
     let known = is_mp4(input) && stream.frames() > 0 && stream.duration() > 0;
     let begin = if stream.start_time() == i64::MIN { 0 } else { stream.start_time() };
     let end = begin.checked_add(stream.duration())?;
-    let at_rate = Rational(1, rate as i32);
-    let origin = ffi::start_time(input).unwrap_or(0).rescale(Rational(1, 1_000_000), at_rate);
-    known.then(|| end.rescale(stream.time_base(), at_rate).saturating_sub(origin))
+    let Rational(num, den) = stream.time_base();
+    let end = Ratio::reduced(i128::from(end) * i128::from(num), i128::from(den)).ok()?;
+    let origin = Ratio::new(ffi::start_time(input).unwrap_or(0), 1_000_000).ok()?;
+    known.then(|| end.minus(origin))
 }
 
 fn sample_rate_of(frame: &frame::Audio) -> u32 {
@@ -373,6 +401,20 @@ fn sample_rate_of(frame: &frame::Audio) -> u32 {
 
 fn rescale(samples: i64, from: u32, to: u32) -> i64 {
     samples.rescale(Rational(1, from as i32), Rational(1, to as i32))
+}
+
+/// Explains why no decoder takes a stream. Its parameters come from the file, so an error in them
+/// is bad input.
+fn decoder_error(path: &Path, error: ffmpeg::Error) -> MediaError {
+    let path = path.display();
+    match error {
+        ffmpeg::Error::Other { errno } if errno != libc::ENOMEM => MediaError::BadInput(format!(
+            "the sound of {path} can't be decoded: {}; its header is damaged, or states a format \
+             that no decoder takes",
+            libav_text(error)
+        )),
+        error => MediaError::from_libav(format_args!("opening the sound decoder of {path}"), error),
+    }
 }
 
 fn open_decoder(

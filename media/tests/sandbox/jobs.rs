@@ -90,7 +90,7 @@ fn sound(frames: u64) -> Sound {
     Sound {
         samples,
         items: vec![SoundItem {
-            source: Source { hash: hash(), stream: 0 },
+            source: Source { hash: hash(), stream: 0, joined: false },
             start: 0,
             samples,
             trim: Ratio::ZERO,

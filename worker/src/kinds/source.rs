@@ -100,6 +100,7 @@ async fn subtitle_facts(
         container: "subtitles".to_owned(),
         duration: None,
         image: false,
+        joined: false,
         video: Vec::new(),
         audio: Vec::new(),
         words: Vec::new(),

@@ -315,7 +315,7 @@ fn figures_look_as_they_did() {
         let mut fixture = fixture();
         let path = fixture.path("tone.wav");
         tone(&path);
-        let source = Source { hash: fixture.add(&path), stream: 0 };
+        let source = Source { hash: fixture.add(&path), stream: 0, joined: false };
         let clip = Span { from: 0, to: 40 };
         let wave = Waveform {
             source,

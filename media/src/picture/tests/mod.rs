@@ -14,5 +14,6 @@ mod scenes;
 pub(crate) mod segments;
 mod sources;
 mod stills;
+mod streams;
 mod sync;
 mod unusual;

@@ -121,7 +121,12 @@ impl SegmentFixture {
 }
 
 pub(crate) fn picture_of(hash: SourceHash) -> Picture {
-    Picture { source: Source { hash, stream: 0 }, crop: WHOLE, into: WHOLE, backdrop: None }
+    Picture {
+        source: Source { hash, stream: 0, joined: false },
+        crop: WHOLE,
+        into: WHOLE,
+        backdrop: None,
+    }
 }
 
 pub(crate) fn video_of(picture: Picture) -> Video {
