@@ -77,6 +77,10 @@ pub struct Unique {
 
 /// One item of a batch.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "refused items are few, and a box for each job is not"
+)]
 pub enum NewItem {
     Job(NewJob),
     /// An item whose input was refused. It never becomes a job.
@@ -109,6 +113,7 @@ impl NewBatch {
 
 /// The work of a submission.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most submissions are a job, which needs no box")]
 pub enum Work {
     Job(NewJob),
     Batch(NewBatch),

@@ -10,7 +10,7 @@ use crate::{
     dev_process::Dev,
 };
 
-/// Makes a request's body of about this length.
+/// Makes a body or a query of about this length.
 type MakeBody = fn(usize) -> String;
 
 /// An object of seven bytes takes a node of 640 bytes, and in one process the request, the plan,
@@ -118,7 +118,7 @@ fn a_body_of_the_greatest_length_is_refused_in_little_memory() {
 fn a_long_query_is_refused_or_read_by_its_length() {
     let folder = tempdir().unwrap();
     let dev = Dev::start(folder.path());
-    let queries: [(&str, fn(usize) -> String); 5] = [
+    let queries: [(&str, MakeBody); 5] = [
         ("deep fields", |bytes| format!("fields={}a", "a.".repeat(bytes / 2))),
         ("many fields", |bytes| format!("fields={}a", "a,".repeat(bytes / 2))),
         ("many parameters", |bytes| "a&".repeat(bytes / 2)),

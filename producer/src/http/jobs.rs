@@ -64,7 +64,7 @@ pub async fn post(
     if submitted.origin != AnswerOrigin::Existing {
         return Ok(accepted("/v1/jobs", submitted));
     }
-    let job = job_control::stored_job(&api, &caller, submitted.id).await?.as_existing();
+    let job = job_control::stored_job(&api, &caller, submitted.id).await?.existing();
     let mut response = Document::of(&job)?.with_status(StatusCode::OK);
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/jobs/{}", submitted.id)) {
         response.headers_mut().insert(header::LOCATION, location);

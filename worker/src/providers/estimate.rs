@@ -154,11 +154,12 @@ mod tests {
         let service = |prices| ServiceConfig { prices, ..ServiceConfig::default() };
         let services = prices.map(|prices| ("paid".to_owned(), service(prices)));
         let config = Config { services: services.into_iter().collect(), ..Config::default() };
-        Providers::new(&config, &Metrics::new(&Registry::new()).unwrap()).unwrap()
+        let metrics = Metrics::new(&Registry::new()).expect("new metrics");
+        Providers::new(&config, &metrics).expect("providers")
     }
 
     fn estimated(providers: &Providers, kind: &'static str, input: serde_json::Value) -> Usage {
-        providers.estimate(&Draft::only(kind, input)).unwrap().usage
+        providers.estimate(&Draft::only(kind, input)).expect("an estimate").usage
     }
 
     #[test]
@@ -174,7 +175,7 @@ mod tests {
         let spoken = estimated(&paid, "speech", json!({"text": "a".repeat(1_000)}));
         let heard = spoken.sound_ms as f64 / 60_000.0 * 0.006;
         assert_eq!(spoken.characters, 1_000);
-        assert!((spoken.cost.unwrap() - 0.015 - heard).abs() < 1e-6, "{spoken:?}");
+        assert!(spoken.cost.is_some_and(|cost| (cost - 0.015 - heard).abs() < 1e-6), "{spoken:?}");
         assert_eq!(estimated(&paid, "image", json!({"prompt": "sea"})).cost, Some(0.04));
         let written = estimated(&paid, "script", json!({"topic": "Tides", "duration": 60}));
         assert!((200..2_000).contains(&written.output_tokens), "{written:?}");

@@ -35,10 +35,10 @@ pub async fn accept(
         Work::Job(job) => job.id.0,
         Work::Batch(batch) => batch.id.0,
     };
-    if let Some(idempotency) = &idempotency {
-        if let Some(answer) = known_answer(tx, &tenant, idempotency, target).await? {
-            return Ok(answer);
-        }
+    if let Some(idempotency) = &idempotency
+        && let Some(answer) = known_answer(tx, &tenant, idempotency, target).await?
+    {
+        return Ok(answer);
     }
     if let Some((job, unique)) = work.unique() {
         if let Some(same) = same_job(tx, &tenant, job, unique).await? {

@@ -139,7 +139,7 @@ impl CompositionCheck {
             frames: summary["frames"].as_u64(),
             width: summary["width"].as_u64(),
             height: summary["height"].as_u64(),
-            segments: summary["segments"].is_array().then(|| CheckedSegments {
+            segments: summary["segments"].is_array().then_some(CheckedSegments {
                 total: segments.len(),
                 cached,
                 parts: segments,

@@ -140,7 +140,7 @@ impl Job {
     }
 
     /// The same, marked as made before the call that it answers.
-    pub fn as_existing(self) -> Self {
+    pub fn existing(self) -> Self {
         Self { existing: Some(true), ..self }
     }
 
