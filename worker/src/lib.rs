@@ -11,7 +11,7 @@
 //! `backing::store::postgres`, `backing::broker::rabbitmq`, `backing::view_cache::redis` and
 //! `backing::artifacts` in their place.
 //!
-//! ```
+//! ```rust,standalone_crate
 //! use std::{error::Error, path::Path, process::ExitCode, sync::Arc, time::Duration};
 //!
 //! use backing::{
@@ -64,7 +64,7 @@
 //!         heartbeat_every: HEARTBEAT_EVERY,
 //!         program: std::env::current_exe()?,
 //!         scratch: data.join("scratch"),
-//!         sandbox: SandboxPolicy::Require,
+//!         sandbox: SandboxPolicy::Prefer,
 //!         reach: Reach::default(),
 //!         providers,
 //!     };
