@@ -166,8 +166,11 @@ impl Publisher {
             }
             sent.await?;
             let listener = connection.create_channel().await?;
-            consume_controls(&listener, &names).await?;
+            // It lives until the channel is closed: its drop sends a cancel, which a channel that is
+            // closing refuses.
+            let consumer = consume_controls(&listener, &names).await?;
             listener.close(200, "checked".into()).await?;
+            drop(consumer);
             Ok(true)
         })
         .await?
