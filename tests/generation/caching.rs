@@ -172,11 +172,11 @@ fn a_source_is_revalidated_only_when_it_is_no_longer_fresh() {
     }
     // The content is the same each time, so it is probed once.
     let report = dev.api.get("/v1/admin/cache").body;
-    let made = |name: &str| {
+    let computed = |name: &str| {
         let all = report["namespaces"].as_array().unwrap();
-        all.iter().find(|one| one["namespace"] == name).unwrap()["made"].as_u64()
+        all.iter().find(|one| one["namespace"] == name).unwrap()["computed"].as_u64()
     };
-    assert_eq!((made("metadata"), made("outside")), (Some(1), Some(7)));
+    assert_eq!((computed("metadata"), computed("outside")), (Some(1), Some(7)));
 }
 
 #[test]

@@ -166,8 +166,8 @@ impl Publisher {
             }
             sent.await?;
             let listener = connection.create_channel().await?;
-            // It lives until the channel is closed: its drop sends a cancel, which a channel that is
-            // closing refuses.
+            // It lives until the channel is closed: its drop sends a cancel, which a closing
+            // channel refuses.
             let consumer = consume_controls(&listener, &names).await?;
             listener.close(200, "checked".into()).await?;
             drop(consumer);
