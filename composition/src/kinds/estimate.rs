@@ -40,7 +40,7 @@ pub fn spoken(input: &SpeechInput) -> Result<(SpeechOutput, Facts), JobError> {
         duration: Some(duration),
         audio: vec![audio],
         words: timed.collect::<Result<_, JobError>>()?,
-        ..nothing(artifact, "wav")
+        ..of_artifact(artifact, "wav")
     };
     let output = SpeechOutput {
         artifact,
@@ -89,7 +89,7 @@ pub fn painted(
         duration: if motion { Some(seconds(LOOP_MS)?) } else { None },
         image: !motion,
         video: vec![video],
-        ..nothing(artifact, if motion { "mov,mp4,m4a,3gp,3g2,mj2" } else { "png_pipe" })
+        ..of_artifact(artifact, if motion { "mov,mp4,m4a,3gp,3g2,mj2" } else { "png_pipe" })
     };
     Ok(Picture {
         artifact,
@@ -103,21 +103,9 @@ pub fn painted(
     })
 }
 
-/// Facts of a file without a stream.
-fn nothing(artifact: Digest, container: &str) -> Facts {
-    Facts {
-        hash: SourceHash(artifact.to_string()),
-        container: container.to_owned(),
-        duration: None,
-        image: false,
-        joined: false,
-        video: Vec::new(),
-        audio: Vec::new(),
-        words: Vec::new(),
-        text: None,
-        faces: Vec::new(),
-        writes: false,
-    }
+/// The facts of an artifact that is not made.
+fn of_artifact(artifact: Digest, container: &str) -> Facts {
+    Facts::empty(SourceHash(artifact.to_string()), container)
 }
 
 fn seconds(ms: u64) -> Result<Ratio, JobError> {

@@ -167,12 +167,7 @@ mod tests {
     #[test]
     fn the_sound_is_planned_first_and_needed_last() {
         let spoken = Facts {
-            hash: SourceHash("00".into()),
-            container: "wav".into(),
             duration: Some(Ratio::whole(5)),
-            image: false,
-            joined: false,
-            video: Vec::new(),
             audio: vec![AudioFacts {
                 index: 0,
                 codec: "pcm_s16le".into(),
@@ -181,10 +176,7 @@ mod tests {
                 start: Ratio::ZERO,
                 duration: None,
             }],
-            words: Vec::new(),
-            text: None,
-            faces: Vec::new(),
-            writes: false,
+            ..Facts::empty(SourceHash("00".into()), "wav")
         };
         let compiled =
             run(&parse(&composition()).expect("a composition"), vec![spoken]).expect("a plan");

@@ -39,6 +39,25 @@ pub struct Facts {
     pub writes: bool,
 }
 
+impl Facts {
+    /// The facts of a file without a stream, a word or a face, in which more are set.
+    pub fn empty(hash: SourceHash, container: &str) -> Self {
+        Self {
+            hash,
+            container: container.to_owned(),
+            duration: None,
+            image: false,
+            joined: false,
+            video: Vec::new(),
+            audio: Vec::new(),
+            words: Vec::new(),
+            text: None,
+            faces: Vec::new(),
+            writes: false,
+        }
+    }
+}
+
 /// One picture stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -63,28 +63,31 @@ pub fn probe_with_progress(
         )));
     }
     if font::is_font(&head) {
-        return Ok(Facts { faces: font::faces(path)?, ..empty_facts(hash, "font") });
+        return Ok(Facts { faces: font::faces(path)?, ..Facts::empty(hash.clone(), "font") });
     }
     if let Some(svg) = Svg::open(path, &FontBook::new(&[], FontFolders(Vec::new()))?)? {
         return Ok(Facts {
             image: true,
             writes: svg.has_text(),
             video: vec![svg_facts(&svg)],
-            ..empty_facts(hash, "svg")
+            ..Facts::empty(hash.clone(), "svg")
         });
     }
     if table::is_table(&head) {
         table::check(path)?;
-        return Ok(empty_facts(hash, "lut"));
+        return Ok(Facts::empty(hash.clone(), "lut"));
     }
     if subtitles::are_subtitles(&head) {
-        return Ok(Facts { text: Some(subtitles::read(path)?), ..empty_facts(hash, "subtitles") });
+        return Ok(Facts {
+            text: Some(subtitles::read(path)?),
+            ..Facts::empty(hash.clone(), "subtitles")
+        });
     }
     if let Some(still) = StillPicture::open(path)? {
-        return Ok(still::facts(&still, empty_facts(hash, still.format())));
+        return Ok(still::facts(&still, Facts::empty(hash.clone(), still.format())));
     }
     if let Some(webp) = AnimatedWebp::open(path)? {
-        return webp::facts(webp, empty_facts(hash, "webp"));
+        return webp::facts(webp, Facts::empty(hash.clone(), "webp"));
     }
     probe_media(path, hash, report)
 }
@@ -96,22 +99,6 @@ fn read_head(path: &Path) -> Result<Vec<u8>> {
     let mut head = Vec::new();
     std::fs::File::open(path).map_err(failed)?.take(HEAD).read_to_end(&mut head).map_err(failed)?;
     Ok(head)
-}
-
-fn empty_facts(hash: &SourceHash, container: &str) -> Facts {
-    Facts {
-        hash: hash.clone(),
-        container: container.to_owned(),
-        duration: None,
-        image: false,
-        joined: false,
-        video: Vec::new(),
-        audio: Vec::new(),
-        words: Vec::new(),
-        text: None,
-        faces: Vec::new(),
-        writes: false,
-    }
 }
 
 fn svg_facts(svg: &Svg) -> VideoFacts {
@@ -184,7 +171,7 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
         playing_time(&timelines, &video, &audio).or_else(|| longest(&input, &audio))
     };
     let joined = timelines.are_joined();
-    Ok(Facts { container, duration, image, joined, video, audio, ..empty_facts(hash, "") })
+    Ok(Facts { container, duration, image, joined, video, audio, ..Facts::empty(hash.clone(), "") })
 }
 
 /// Returns the usable streams of each kind, those that the file marks as default first. A cover

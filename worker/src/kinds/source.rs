@@ -96,17 +96,8 @@ async fn subtitle_facts(
     scratch: &Scratch,
 ) -> Result<Facts, HandlerError> {
     Ok(Facts {
-        hash: SourceHash(fetched.hash.to_string()),
-        container: "subtitles".to_owned(),
-        duration: None,
-        image: false,
-        joined: false,
-        video: Vec::new(),
-        audio: Vec::new(),
-        words: Vec::new(),
         text: Some(read_text(context, src, fetched, scratch).await?),
-        faces: Vec::new(),
-        writes: false,
+        ..Facts::empty(SourceHash(fetched.hash.to_string()), "subtitles")
     })
 }
 
