@@ -6,6 +6,7 @@ use super::namespace::Namespace;
 
 /// Groups of tags. A pattern may stand for all tags of one.
 const GROUPS: [&str; 3] = ["kind", "provider", HOST];
+const NAMESPACE: &str = "namespace";
 const HOST: &str = "host";
 /// Most labels of a pattern's domain, so that a host name decides a bounded number of tags.
 const MAX_LABELS: usize = 4;
@@ -22,11 +23,14 @@ impl Tag {
     }
 
     /// The tag that an operator names, exactly or by a pattern: `*` for every value, `provider:*`
-    /// for every tag of a group, `host:*.example.com` for the hosts of a domain. `None` for any
-    /// other pattern.
+    /// for every tag of a group, `host:*.example.com` for the hosts of a domain. `None` for a tag
+    /// or a pattern that no value can have.
     pub fn parse(text: &str) -> Option<Self> {
         let is_known = match text.split_once('*') {
-            None | Some(("", "")) => true,
+            Some(("", "")) => true,
+            None => text.split_once(':').is_some_and(|(group, name)| {
+                (GROUPS.contains(&group) || group == NAMESPACE) && !name.is_empty()
+            }),
             Some((group, "")) => {
                 group.strip_suffix(':').is_some_and(|group| GROUPS.contains(&group))
             }
@@ -51,7 +55,7 @@ impl Tag {
 
     /// The tag of all values of a namespace.
     pub fn of(namespace: Namespace) -> Self {
-        Self(format!("namespace:{}", namespace.as_str()))
+        Self(format!("{NAMESPACE}:{}", namespace.as_str()))
     }
 
     /// The tag as an operator writes it.
@@ -154,10 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_no_value_can_have_is_refused() {
-        let patterns =
-            ["prov*", "*:openai", "**", "sort:*", "host:*", "host:*example.com", "host:*.*.com"];
-        let refused = patterns.map(|pattern| Tag::parse(pattern).is_none());
-        assert_eq!(refused, [true, true, true, true, false, true, true]);
+    fn a_tag_or_pattern_that_no_value_can_have_is_refused() {
+        let patterns = [
+            "prov*",
+            "*:openai",
+            "**",
+            "sort:*",
+            "host:*example.com",
+            "host:*.*.com",
+            "provder:openai",
+            "openai",
+            "provider:",
+        ];
+        for pattern in patterns {
+            assert_eq!(Tag::parse(pattern), None, "{pattern}");
+        }
     }
 }

@@ -17,6 +17,22 @@ pub struct CacheSettings {
 }
 
 impl CacheSettings {
+    /// Returns the fault of a setting that would have no effect.
+    pub fn check(&self) -> Result<(), String> {
+        let refreshed = Namespace::Outside;
+        match Namespace::ALL.into_iter().find(|namespace| {
+            *namespace != refreshed && self.of(*namespace).stale_seconds.is_some()
+        }) {
+            None => Ok(()),
+            Some(namespace) => Err(format!(
+                "cache.{}.stale_seconds has no effect: only values of `{}` are served while they are \
+                 refreshed, so remove it",
+                namespace.as_str(),
+                refreshed.as_str()
+            )),
+        }
+    }
+
     /// The settings of a namespace.
     pub fn of(&self, namespace: Namespace) -> &NamespaceSettings {
         match namespace {
@@ -37,7 +53,8 @@ pub struct NamespaceSettings {
     pub enabled: bool,
     /// Seconds in which a value is served as it is; by default [`Namespace::lifetime`].
     pub fresh_seconds: Option<u64>,
-    /// Seconds after that in which it may be served while it is refreshed; by default as there.
+    /// Seconds after that in which it may be served while it is refreshed, which only values of
+    /// [`Namespace::Outside`] are; by default as there.
     pub stale_seconds: Option<u64>,
     /// The most values in L1.
     pub entries: u64,

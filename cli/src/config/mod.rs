@@ -155,9 +155,9 @@ impl Config {
                 place => format!("configuration: `{place}`: {message}"),
             })
         })?;
-        config
-            .providers
-            .check()
+        let checked = config.providers.check().map_err(|fault| fault.to_string());
+        checked
+            .and_then(|()| config.cache.check())
             .map_err(|fault| Failure::Configuration(format!("configuration: {fault}")))?;
         Ok((config, ignored))
     }

@@ -133,6 +133,10 @@ fn a_cache_is_set_by_the_file_and_by_variables() {
     assert_eq!(cache, expected);
     let error = read("[cache.texts]", &[]).expect_err("an error").to_string();
     assert!(error.contains("unknown field `texts`"), "{error}");
+    let stale = [("SPOOL_CACHE_MEDIA_STALE_SECONDS", "5")];
+    let error = read("", &stale).expect_err("an error").to_string();
+    assert!(error.contains("cache.media.stale_seconds has no effect"), "{error}");
+    assert!(read("[cache.outside]\nstale_seconds = 5", &[]).is_ok());
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub struct Cleared {
 }
 
 /// Patterns that values can be cleared by.
-const PATTERNS: &str = "a tag, or one of the patterns `*`, `kind:*`, `provider:*`, `host:*` and \
+const PATTERNS: &str = "a tag of the groups `kind`, `provider`, `host` and `namespace`, or one of \
+                        the patterns `*`, `kind:*`, `provider:*`, `host:*` and \
                         `host:*.example.com` (a domain of four labels at most)";
 
 /// Clears values by tag or namespace, in every process within a second.

@@ -44,14 +44,11 @@ impl Providers {
         let asking = async {
             let TextReply { text, provenance } = asking.await.map_err(ComputeError::from)?;
             let expires_now = provenance.provider == OFFLINE || !provenance.fallback_for.is_empty();
-            let lifetime = if expires_now {
-                Lifetime::fresh(Duration::ZERO)
-            } else {
-                Namespace::Text.lifetime()
-            };
+            // Otherwise it lives as long as its namespace says.
+            let fresh = if expires_now { Duration::ZERO } else { Duration::MAX };
             let json = serde_json::to_vec(&CachedReply { text, provenance })
                 .map_err(|error| ComputeError::Failed(unreadable(&error)))?;
-            Ok(CachedValue { value: json.into(), lifetime })
+            Ok(CachedValue { value: json.into(), lifetime: Lifetime::fresh(fresh) })
         };
         let value = context.cached(&item, asking).await?;
         let CachedReply { text, provenance } =
