@@ -4,7 +4,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 use crate::{
     cost::{self, ByteCost},
@@ -52,16 +52,21 @@ fn write(folder: &Path, name: &str, text: &str) -> usize {
     text.len()
 }
 
+/// A server that may read the files of a folder.
+fn dev_with_files() -> (Dev, TempDir) {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    let dev = Dev::start_with(&data, &["--allow", folder.path().to_str().unwrap()]);
+    (dev, folder)
+}
+
 #[test]
 fn captions_cost_by_their_length() {
-    let folder = tempdir().unwrap();
-    let files = folder.path().join("files");
-    fs::create_dir(&files).unwrap();
-    let dev = Dev::start_with(&folder.path().join("data"), &["--allow", files.to_str().unwrap()]);
+    let (dev, folder) = dev_with_files();
     for (name, make) in FILES {
         let [once, twice] = [150_000, 300_000].map(|bytes| {
             let file = format!("{bytes}-{name}");
-            let length = write(&files, &file, &make(bytes));
+            let length = write(folder.path(), &file, &make(bytes));
             cost::of(&dev.process, length, || {
                 let job = json!({
                     "kind": "check", "input": captioned(&file), "maxAttempts": 1
@@ -80,14 +85,11 @@ fn captions_cost_by_their_length() {
 
 #[test]
 fn jobs_with_costly_captions_do_not_keep_others_waiting() {
-    let folder = tempdir().unwrap();
-    let files = folder.path().join("files");
-    fs::create_dir(&files).unwrap();
-    let dev = Dev::start_with(&folder.path().join("data"), &["--allow", files.to_str().unwrap()]);
+    let (dev, folder) = dev_with_files();
     let jobs: Vec<String> = (0..3)
         .map(|index| {
             let name = format!("{index}.srt");
-            write(&files, &name, &format!("{SRT}{}\n{index}", "<".repeat(3_000_000)));
+            write(folder.path(), &name, &format!("{SRT}{}\n{index}", "<".repeat(3_000_000)));
             dev.api.submit("render", captioned(&name))
         })
         .collect();

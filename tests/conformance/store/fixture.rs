@@ -10,7 +10,9 @@ use common::{
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
     rules::lifecycle::TaskState,
-    store::{Accepted, Changes, Claimed, Settled, Store, SweepPolicy, Swept, Target},
+    store::{
+        Accepted, Changes, Claimed, Settled, Store, SweepPolicy, Swept, Target, WorkerRegistration,
+    },
     submission::{Acceptance, NewBatch, NewJob, Submission, Work},
     view::{BatchView, JobView, TaskView},
 };
@@ -67,6 +69,17 @@ impl StoreFixture {
     /// The same store as another tenant sees it.
     pub fn as_tenant(&self, name: &str) -> Self {
         Self { tenant: TenantId(name.to_owned()), ..self.clone() }
+    }
+
+    /// The registration of the worker, with no slots.
+    pub fn registration(&self) -> WorkerRegistration {
+        WorkerRegistration {
+            worker: self.worker,
+            name: "a test".into(),
+            slots: Vec::new(),
+            draining: false,
+            kinds: Vec::new(),
+        }
     }
 
     pub fn submission(&self, work: Work) -> Submission {

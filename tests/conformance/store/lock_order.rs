@@ -115,13 +115,8 @@ impl Operation {
             Self::Dispatch => store.dispatch(Queue::Light, 1_000, 1_000).await.map(drop),
             Self::HandBack => store.hand_back(&round.tasks).await.map(drop),
             Self::Heartbeat => {
-                let registration = WorkerRegistration {
-                    worker: on.worker,
-                    name: "w".to_owned(),
-                    slots: vec![(Queue::Light, 1)],
-                    draining: false,
-                    kinds: Vec::new(),
-                };
+                let registration =
+                    WorkerRegistration { slots: vec![(Queue::Light, 1)], ..on.registration() };
                 let claimed = claim(on, round).await?;
                 let held =
                     |one: Claimed| Heartbeat { task: one.task, fence: one.fence, progress: None };

@@ -16,7 +16,6 @@ mod database;
 mod dead_work;
 mod deadlines;
 mod dispatch;
-mod dispatch_cursors;
 mod fixture;
 mod keys;
 mod leases;

@@ -10,7 +10,7 @@ use common::{
     limits::LEASE,
     outcome::{Settlement, Verdict},
     rules::lifecycle::{JobStatus, TaskState},
-    store::{Claimed, Heartbeat, HeartbeatReply, Settled, Target, WorkerRegistration},
+    store::{Claimed, Heartbeat, HeartbeatReply, Settled, Target},
     submission::{NewJob, Work},
 };
 use serde_json::json;
@@ -108,13 +108,7 @@ async fn a_settle_and_a_sweep_never_both_count(on: StoreFixture) {
 }
 
 async fn a_heartbeat_and_a_sweep_never_both_win(on: StoreFixture) {
-    let registration = WorkerRegistration {
-        worker: on.worker,
-        name: "a test".into(),
-        slots: Vec::new(),
-        draining: false,
-        kinds: Vec::new(),
-    };
+    let registration = on.registration();
     let jobs: Vec<_> = (0..40).map(|_| job()).collect();
     on.accept_batch(&batch(&jobs)).await;
     on.dispatch().await;

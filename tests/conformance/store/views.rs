@@ -36,13 +36,7 @@ each_store!(
 );
 
 async fn progress_of(on: &StoreFixture, claimed: &common::store::Claimed, value: f64) {
-    let registration = WorkerRegistration {
-        worker: on.worker,
-        name: "a test".into(),
-        slots: vec![],
-        draining: false,
-        kinds: Vec::new(),
-    };
+    let registration = on.registration();
     let progress = Some(Progress { value, stage: Some("frames".into()) });
     let heartbeat = Heartbeat { task: claimed.task, fence: claimed.fence, progress };
     on.store.heartbeat(&registration, &[heartbeat], LEASE).await.expect("heartbeats");
@@ -78,13 +72,7 @@ async fn a_job_reports_what_it_waits_for(on: StoreFixture) {
     assert_eq!((view.status, view.waiting_for), (JobStatus::Running, None));
     on.succeed(&claimed, json!(1)).await;
     assert_eq!(on.job(waiter.id).await.waiting_for, None);
-    let registration = WorkerRegistration {
-        worker: on.worker,
-        name: "a".into(),
-        slots: vec![(Queue::Light, 1)],
-        draining: false,
-        kinds: Vec::new(),
-    };
+    let registration = WorkerRegistration { slots: vec![(Queue::Light, 1)], ..on.registration() };
     on.store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
     let queued = job();
     on.accept(&queued).await;

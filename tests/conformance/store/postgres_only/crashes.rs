@@ -95,13 +95,7 @@ async fn after_an_outage_no_lease_expires_and_no_loss_counts_for_the_length_of_a
         assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0);
     }
     let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
-    let registration = WorkerRegistration {
-        worker: on.worker,
-        name: "a test".into(),
-        slots: Vec::new(),
-        draining: false,
-        kinds: Vec::new(),
-    };
+    let registration = on.registration();
     let replies = on.store.heartbeat(&registration, &heartbeat, SHORT).await.expect("heartbeats");
     assert_eq!(
         replies,
@@ -171,13 +165,7 @@ async fn a_lock_held_elsewhere_delays_no_heartbeat() {
         .execute(&mut *held)
         .await
         .expect("locks");
-    let registration = WorkerRegistration {
-        worker: on.worker,
-        name: "a test".into(),
-        slots: vec![(Queue::Light, 1)],
-        draining: false,
-        kinds: Vec::new(),
-    };
+    let registration = WorkerRegistration { slots: vec![(Queue::Light, 1)], ..on.registration() };
     let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
     let beating = on.store.heartbeat(&registration, &heartbeat, Duration::from_secs(10));
     let replies = tokio::time::timeout(BOUND, beating)

@@ -1,6 +1,7 @@
 //! Cases of PostgreSQL alone.
 
 mod crashes;
+mod dispatch_cursors;
 mod schema;
 mod sessions;
 mod writers;

@@ -1,10 +1,9 @@
-//! PostgreSQL's dispatch cursors: in whatever order transactions commit, and by whatever path a
+//! Dispatch cursors: in whatever order transactions commit, and by whatever path a
 //! task becomes ready, no ready task is hidden from the dispatcher and no dispatched task is
 //! forgotten.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use backing::store::postgres::{self, PgOptions};
 use common::{
     error::JobError,
     id::{TaskId, WorkerId},
@@ -18,9 +17,9 @@ use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{
+use super::{new_store, number};
+use crate::store::{
     builders::{batch, equal, job, only, plan, step, succeeded},
-    database::Database,
     fixture::{POLICY, SHORT, StoreFixture},
 };
 
@@ -36,18 +35,6 @@ const HIDDEN: &str = "SELECT count(*) FROM spool.tasks t
 /// Number of writes of a dispatch cursor that a waiting test causes, so that every earlier epoch is
 /// over.
 const WRITES: i64 = 12;
-
-async fn place() -> (StoreFixture, PgConnection, String) {
-    let database = Database::new().await;
-    let url = database.url();
-    let store = postgres::connect(&url, PgOptions::default()).await.expect("a new store opens");
-    let sql = PgConnection::connect(&url).await.expect("connects");
-    (StoreFixture::new(Arc::new(store), database), sql, url)
-}
-
-async fn number(sql: &mut PgConnection, query: &'static str) -> i64 {
-    sqlx::query_scalar(query).fetch_one(sql).await.expect("answers")
-}
 
 async fn writes(sql: &mut PgConnection) -> i64 {
     number(sql, "SELECT max(number) FROM spool.dispatch_cursors WHERE queue = 'light'").await
@@ -65,7 +52,7 @@ async fn run_others(on: &StoreFixture, sql: &mut PgConnection) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_commit_is_not_hidden_by_later_submissions() {
-    let (on, mut sql, url) = place().await;
+    let (on, mut sql, url) = new_store().await;
     run_others(&on, &mut sql).await;
     let slow = plan(&[step("first"), step("last").after("first").result()]);
     let mut holder = PgConnection::connect(&url).await.expect("connects");
@@ -96,7 +83,7 @@ async fn a_slow_commit_is_not_hidden_by_later_submissions() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_ready_again_far_behind_the_cursor_is_dispatched() {
-    let (on, mut sql, _) = place().await;
+    let (on, mut sql, _) = new_store().await;
     let old: Vec<NewJob> = (0..3).map(|_| job()).collect();
     for job in &old {
         on.accept(job).await;
@@ -117,7 +104,7 @@ async fn a_task_ready_again_far_behind_the_cursor_is_dispatched() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_set_back_hides_no_task() {
-    let (on, mut sql, _) = place().await;
+    let (on, mut sql, _) = new_store().await;
     run_others(&on, &mut sql).await;
     sql.execute(
         "UPDATE spool.dispatch_cursors SET
@@ -137,7 +124,7 @@ async fn a_clock_set_back_hides_no_task() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_sub_queue_takes_no_turn() {
-    let (on, mut sql, _) = place().await;
+    let (on, mut sql, _) = new_store().await;
     let (b, c) = (on.as_tenant("b"), on.as_tenant("c"));
     let of_b = [job(), job(), job()];
     for job in &of_b {
@@ -259,7 +246,7 @@ async fn end(on: &StoreFixture, chance: &mut TestRng, claimed: &Claimed) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_work_hides_no_ready_task_and_forgets_no_taken_one() {
-    let (on, mut sql, _) = place().await;
+    let (on, mut sql, _) = new_store().await;
     let seed = std::env::var("SPOOL_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
@@ -290,7 +277,7 @@ async fn concurrent_work_hides_no_ready_task_and_forgets_no_taken_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_submitted_while_another_connection_holds_a_transaction_open_is_dispatched() {
-    let (on, mut sql, url) = place().await;
+    let (on, mut sql, url) = new_store().await;
     let mut holder = PgConnection::connect(&url).await.expect("connects");
     holder
         .execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()")
