@@ -19,17 +19,15 @@ pub struct CacheSettings {
 impl CacheSettings {
     /// Returns the fault of a setting that would have no effect.
     pub fn check(&self) -> Result<(), String> {
-        let refreshed = Namespace::Outside;
-        match Namespace::ALL.into_iter().find(|namespace| {
-            *namespace != refreshed && self.of(*namespace).stale_seconds.is_some()
-        }) {
-            None => Ok(()),
-            Some(namespace) => Err(format!(
-                "cache.{}.stale_seconds has no effect: only values of `{}` are served while they are \
-                 refreshed, so remove it",
-                namespace.as_str(),
-                refreshed.as_str()
+        let others =
+            Namespace::ALL.into_iter().filter(|namespace| *namespace != Namespace::Outside);
+        let mut set = others.filter(|namespace| self.of(*namespace).stale_seconds.is_some());
+        match set.next().map(Namespace::as_str) {
+            Some(name) => Err(format!(
+                "cache.{name}.stale_seconds has no effect: remove it, as only values of `outside` \
+                 are served while they are refreshed"
             )),
+            None => Ok(()),
         }
     }
 
